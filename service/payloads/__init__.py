@@ -1,0 +1,1 @@
+"""Bytes ↔ arrays, one module per format. No HTTP, no model."""

@@ -1,0 +1,1 @@
+"""The front doors, one module each. A door reads HTTP, asks the repository, writes HTTP."""

@@ -1,0 +1,122 @@
+"""create_app(settings): where the service is put together, and the table from error to status."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from service import __version__, errors
+from service.repository import Repository
+from service.routes import health, models
+from service.routes.predict import JSON, add_predict_routes
+from service.session import choose_device
+from service.settings import Settings
+
+STATUS: dict[type[errors.FoldserveError], int] = {
+    errors.MalformedBody: 400,
+    errors.InvalidRows: 422,
+    errors.BodyTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.UnknownModel: 404,
+    errors.UnknownVersion: 404,
+    errors.NoDefaultModel: 404,
+    errors.ModelUnavailable: 503,
+    errors.UnsupportedSignature: 422,
+}
+"""The status of each error that a request can meet."""
+
+
+class ErrorBody(BaseModel):
+    """What every failed request gets."""
+
+    error: str
+    """One line: what came, what was wanted, what to do."""
+    got: str
+    wanted: str
+    where: str
+
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in sorted(set(STATUS.values()))
+}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, with every model of the folder loaded.
+
+    Raises:
+        RuntimeMissing: onnxruntime is not installed.
+        DeviceUnavailable: the device demanded cannot be used.
+        UnknownModel: the default model named is not in the folder.
+    """
+    device, _ = choose_device(settings.device)
+    app = FastAPI(
+        title="foldserve",
+        version=__version__,
+        description="Predictions from folded ONNX models.",
+        lifespan=_lifespan,
+        responses=_RESPONSES,
+    )
+    app.state.settings = settings
+    app.state.repository = Repository(settings.models_dir, device, settings.default_model)
+    add_predict_routes(app)
+    app.include_router(models.router)
+    app.include_router(health.router)
+    app.add_exception_handler(errors.RequestError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_validation)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(Exception, _fail)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    with ThreadPoolExecutor(thread_name_prefix="run") as threads:
+        app.state.threads = threads
+        yield
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
+    headers = {"Retry-After": "1"} if STATUS[type(error)] == 503 else None
+    return _error(STATUS[type(error)], str(error), error.got, error.wanted, error.where, headers)
+
+
+async def _refuse_validation(_: Request, error: Exception) -> Response:
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    return _error(422, f"{where}: {first.get('msg')}", str(first.get("input")), str(first.get("type")), where)
+
+
+async def _refuse_http(request: Request, error: Exception) -> Response:
+    """Unknown paths and wrong methods, which Starlette raises itself."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    came = f"{request.method} {request.url.path}"
+    if status == 405:
+        wanted = f"{headers.get('Allow')} {request.url.path}"
+        return _error(status, f"{came} is not allowed: use {wanted}", came, wanted, "method", headers)
+    if status == 404:
+        return _error(status, f"there is nothing at {came}: see /docs", came, "a path of /docs", "path")
+    return _error(status, str(getattr(error, "detail", error)), came, "see /docs", "request", headers)
+
+
+async def _fail(request: Request, _: Exception) -> Response:
+    """A fault of ours: the log has the traceback, the caller does not."""
+    came = f"{request.method} {request.url.path}"
+    return _error(500, "internal error: the server's log says more", came, "an answer", "server")
+
+
+def _error(
+    status: int, error: str, got: str, wanted: str, where: str, headers: dict[str, str] | None = None
+) -> Response:
+    body = orjson.dumps({"error": error, "got": got, "wanted": wanted, "where": where})
+    return Response(body, status, headers, media_type=JSON)

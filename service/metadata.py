@@ -1,0 +1,171 @@
+"""What a model file says about itself: the JSON under the key `foldserve` of its metadata_props.
+
+The exporter writes it, the server reads it; nothing else is needed beside the graph. The schema grows by
+new optional fields; `schema_version` changes only when an old reader would misread a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+KEY = "foldserve"
+SCHEMA_VERSION = 1
+
+Label = str | int
+Task = Literal["classification", "regression"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
+
+
+class Feature(_Record):
+    """One column of the input."""
+
+    name: str
+    kind: Literal["numeric"] = "numeric"
+    minimum: float
+    """The smallest value in the training rows."""
+    maximum: float
+    """The largest value in the training rows."""
+    missing: bool = False
+    """Whether null is accepted."""
+
+
+class FoldEntry(_Record):
+    """One normalisation or affine and the linear layer that took it."""
+
+    layer: str
+    kind: str
+    channels: int
+    into: str | None
+    direction: Literal["previous", "next", "split", "left"]
+    amp: float | None = None
+    reason: str | None = None
+    detail: str = ""
+
+
+class Folding(_Record):
+    """What the fold did."""
+
+    entries: tuple[FoldEntry, ...]
+    parameters_before: int
+    parameters_after: int
+    layers_before: int
+    layers_after: int
+
+
+class RowError(_Record):
+    """max|y − t| / max|t| of each row, y in float32 and t in float64."""
+
+    mean: float
+    max: float
+
+
+class Certificate(_Record):
+    """The file, reopened, against the unfolded model in float64."""
+
+    rows: int
+    """Rows compared; the held-out rows and, when they are few, points between them."""
+    held_out_rows: int
+    """How many of them are rows of the data set that training never saw."""
+    folded: RowError
+    unfolded_float32: RowError
+    """The same comparison for the model before folding, in float32: what float32 costs anyway."""
+    ratio_of_means: float
+    label_agreement: float | None
+    """The share of rows whose label equals the float64 label; None for regression."""
+    ties: int
+    """Rows whose two best classes are closer than float32 can tell apart."""
+    parameters: int
+    """Stored parameters compared with the exact fold."""
+    parameters_max_ulp: float
+    """The largest distance of a stored parameter from the exact fold, in units in the last place."""
+
+
+class GoldenRows(_Record):
+    """Inputs with the outputs the file gave when it was certified."""
+
+    inputs: tuple[tuple[float, ...], ...]
+    outputs: tuple[tuple[float, ...], ...]
+    tolerance: float = Field(gt=0)
+    """The largest row error at which an output counts as reproduced."""
+
+    @model_validator(mode="after")
+    def _one_output_per_input(self) -> GoldenRows:
+        if len(self.inputs) != len(self.outputs):
+            raise ValueError("as many golden outputs as inputs are needed")
+        return self
+
+
+class Provenance(_Record):
+    """Where the file comes from."""
+
+    created: datetime
+    foldserve: str
+    versions: dict[str, str]
+    data: str
+    """The name of the file or data set."""
+    data_fingerprint: str
+    """SHA-256 over the table's column names and values."""
+    training_rows: int
+    seed: int
+
+
+class ModelMetadata(_Record):
+    """Everything a model file says about itself."""
+
+    schema_version: Literal[1] = 1
+    task: Task
+    target: str
+    features: tuple[Feature, ...]
+    classes: tuple[Label, ...] | None = None
+    epsilon: float | None = None
+    """The ε of its Batch Normalization layers; None when it had none."""
+    hyperparameters: dict[str, float | int | str | bool] = {}
+    metrics: dict[str, float]
+    folding: Folding
+    certificate: Certificate | None = None
+    golden: GoldenRows | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _classes_belong_to_classification(self) -> ModelMetadata:
+        if (self.task == "classification") != (self.classes is not None):
+            raise ValueError("classes are needed for classification, and only there")
+        return self
+
+
+def read_metadata(properties: Mapping[str, str]) -> ModelMetadata | None:
+    """The metadata in a file's properties, or None for a file that foldserve did not write.
+
+    Raises:
+        ValueError: the key is there, but its content does not follow the schema.
+    """
+    text = properties.get(KEY)
+    if text is None:
+        return None
+    try:
+        return ModelMetadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "document"
+        raise ValueError(f"its metadata are broken at {place}: {first['msg']}") from error
+
+
+def row_errors(outputs: NDArray[np.generic], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """max|y − t| / max|t| of each row; a row of zeros that is met exactly has error 0.
+
+    Shape: outputs and truth (rows, outputs) → (rows,).
+    """
+    difference = np.abs(outputs.astype(np.float64) - truth).max(axis=1)
+    size = np.abs(truth).max(axis=1)
+    errors: NDArray[np.float64] = np.where(difference > 0, np.inf, 0.0)
+    np.divide(difference, size, out=errors, where=size > 0)
+    return errors

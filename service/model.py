@@ -1,0 +1,140 @@
+"""A served model: one version of one file, proved and warmed, with what its doors need to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import UnreadableModel, UnsupportedSignature
+from service.metadata import ModelMetadata, read_metadata, row_errors
+from service.payloads.predict_json import Decoder, Encoder
+from service.session import ActualDevice, Session
+from service.signature import Rows, Signature, read_signature
+
+INLINE_SECONDS = 0.5e-3
+"""A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
+this, and other requests wait no longer than they would for any other callback."""
+
+
+class Cost(NamedTuple):
+    """What a run costs, in seconds: cost = fixed + rows · per_row."""
+
+    fixed: float
+    per_row: float
+
+    def of(self, rows: int) -> float:
+        """The expected time of a run."""
+        return self.fixed + rows * self.per_row
+
+
+class Door(NamedTuple):
+    """What /predict needs of a model that takes one table of numbers."""
+
+    signature: Signature
+    decode: Decoder
+    encode: Encoder
+
+
+class ServedModel:
+    """One version of a model, able to answer.
+
+    Raises:
+        UnreadableModel: the file, its metadata or its golden rows are not in order.
+    """
+
+    def __init__(self, name: str, version: int, path: Path, device: ActualDevice) -> None:
+        self.name = name
+        self.version = version
+        self.loaded = datetime.now(UTC)
+        self.session = Session(path, device)
+        self.metadata = _metadata(self.session)
+        self._door: Door | UnsupportedSignature = _open_door(self.session, self.metadata, name, version)
+        self._prove_golden_rows()
+        self.cost = self._measure()
+
+    @property
+    def door(self) -> Door:
+        """What /predict needs.
+
+        Raises:
+            UnsupportedSignature: the model does not take one table of numbers.
+        """
+        if isinstance(self._door, UnsupportedSignature):
+            raise self._door
+        return self._door
+
+    def predict(self, rows: Rows) -> NDArray[Any]:
+        """The predictions for a validated batch, (rows, outputs)."""
+        signature = self.door.signature
+        output: NDArray[Any] = self.session.run({signature.input: rows}, [signature.output])[0]
+        return output
+
+    async def predict_async(self, rows: Rows, threads: ThreadPoolExecutor) -> NDArray[Any]:
+        """The same without holding up the event loop when the run is expected to be long."""
+        if self.cost.of(len(rows)) <= INLINE_SECONDS:
+            return self.predict(rows)
+        return await asyncio.get_running_loop().run_in_executor(threads, self.predict, rows)
+
+    def _prove_golden_rows(self) -> None:
+        golden = self.metadata.golden if self.metadata else None
+        if golden is None or not golden.inputs:
+            return
+        outputs = self.predict(np.array(golden.inputs, dtype=self.door.signature.dtype))
+        expected = np.array(golden.outputs, dtype=np.float64)
+        if outputs.shape != expected.shape:
+            reason = f"its golden rows give shape {outputs.shape}, recorded was {expected.shape}"
+            raise UnreadableModel(self.session.path, reason)
+        error = float(row_errors(outputs, expected).max())
+        if not error <= golden.tolerance:
+            reason = f"its golden rows are off by {error:.2g}, allowed is {golden.tolerance:.2g}"
+            raise UnreadableModel(self.session.path, reason)
+
+    def _measure(self) -> Cost:
+        """Warm up at two batch sizes and fit a line; a model that cannot be tried counts as long."""
+        if isinstance(self._door, UnsupportedSignature) or self._door.signature.width is None:
+            return Cost(1.0, 0.0)
+        rows = self._door.signature.rows
+        sizes = (rows, rows) if rows else (1, 64)
+        try:
+            one, many = (self._fastest_run(size) for size in sizes)
+        except Exception as error:
+            reason = f"a trial run failed: {str(error).splitlines()[0]}"
+            raise UnreadableModel(self.session.path, reason) from error
+        per_row = max(many - one, 0.0) / max(sizes[1] - sizes[0], 1)
+        return Cost(max(one - sizes[0] * per_row, 0.0), per_row)
+
+    def _fastest_run(self, rows: int, runs: int = 5) -> float:
+        signature = self.door.signature
+        batch = np.zeros((rows, len(signature.features)), dtype=signature.dtype)
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            self.predict(batch)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+
+def _metadata(session: Session) -> ModelMetadata | None:
+    try:
+        return read_metadata(session.properties)
+    except ValueError as error:
+        raise UnreadableModel(session.path, str(error)) from error
+
+
+def _open_door(
+    session: Session, metadata: ModelMetadata | None, name: str, version: int
+) -> Door | UnsupportedSignature:
+    try:
+        signature = read_signature(session.inputs, session.outputs, metadata)
+    except UnsupportedSignature as refusal:
+        return refusal
+    except ValueError as error:
+        raise UnreadableModel(session.path, str(error)) from error
+    return Door(signature, Decoder(signature), Encoder(name, version, metadata))

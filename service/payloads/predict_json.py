@@ -1,0 +1,100 @@
+"""/predict in JSON: bytes → one validated array, predictions → bytes.
+
+A body of the usual form is read by simdjson straight into a float64 buffer. The buffer is strict about types
+but flattens nested lists, so two facts are checked beside it: every row has the width of the signature, and
+the body has exactly one opening bracket per row and one more. Anything else goes to `strict_json`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+import simdjson
+from numpy.typing import NDArray
+
+from service.metadata import Label, ModelMetadata
+from service.payloads import strict_json
+from service.signature import Rows, Signature
+
+_FAST_DTYPES = ("float32", "float64")
+_NOT_USUAL = (KeyError, TypeError, ValueError, RuntimeError, IndexError)
+
+
+class Decoder:
+    """Reads the bodies for one model. Not for use by several threads at once: it owns one parser."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._usual = (
+            signature.dtype in _FAST_DTYPES and signature.rows is None and signature.width is not None
+        )
+        self._parser = simdjson.Parser()
+
+    def __call__(self, body: bytes) -> Rows:
+        """The rows of a body.
+
+        Raises:
+            MalformedBody: it is not JSON.
+            InvalidRows: it is JSON, but not rows that fit the signature.
+        """
+        rows = self._decode_usual(body) if self._usual else None
+        return strict_json.decode(body, self._signature) if rows is None else rows
+
+    def _decode_usual(self, body: bytes) -> Rows | None:
+        try:
+            values = self._values(body)
+        except _NOT_USUAL:
+            return None
+        if values is None:
+            return None
+        with np.errstate(over="ignore"):
+            rows = values.astype(self._signature.dtype, copy=False)
+        return rows if np.isfinite(rows).all() else None
+
+    def _values(self, body: bytes) -> NDArray[np.float64] | None:
+        document: Any = self._parser.parse(body)
+        if len(document) != 1:
+            return None
+        inputs = document["inputs"]
+        values: NDArray[np.float64] = np.frombuffer(inputs.as_buffer(of_type="d"), np.float64)
+        brackets = body.count(b"[") - 1
+        width = self._signature.width
+        if brackets == 0:
+            return values.reshape(1, -1) if len(values) == width else None
+        if brackets != len(inputs) or any(len(row) != width for row in inputs):
+            return None
+        return values.reshape(brackets, -1)
+
+
+class Encoder:
+    """Writes the answers of one model version."""
+
+    def __init__(self, name: str, version: int, metadata: ModelMetadata | None) -> None:
+        head = orjson.dumps({"model": name, "version": version})
+        self._head = head[:-1] + b',"predictions":'
+        self._classes = metadata.classes if metadata else None
+        self._labels = _label_array(self._classes) if self._classes else None
+        self._flat = metadata is not None
+        self._tail = b',"classes":' + orjson.dumps(self._classes) + b"}"
+
+    def __call__(self, output: NDArray[Any]) -> bytes:
+        """The answer for one output: probabilities (rows, classes), values (rows, 1), or whatever a bare
+        graph gives, a row for each row of the input."""
+        if self._labels is not None:
+            best = self._labels[output.argmax(axis=1)]
+            return b"".join((self._head, _dump(best), b',"probabilities":', _dump(output), self._tail))
+        return b"".join((self._head, _dump(output.ravel() if self._flat else output), b"}"))
+
+
+def _label_array(classes: tuple[Label, ...]) -> NDArray[Any]:
+    if all(isinstance(label, int) for label in classes):
+        return np.array(classes, dtype=np.int64)
+    return np.array(classes, dtype=object)
+
+
+def _dump(array: NDArray[Any]) -> bytes:
+    if array.dtype == object:
+        return orjson.dumps(array.tolist())
+    return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,0 +1,112 @@
+"""GET /models and GET /models/{name}: what is served, what is not, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from service.errors import UnknownModel, UnsupportedSignature
+from service.metadata import ModelMetadata
+from service.model import ServedModel
+from service.repository import Refused, Repository, Version
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+class VersionState(BaseModel):
+    """One version of a model on disk."""
+
+    version: int
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str | None = None
+    """Why it is not served, or why /predict does not take it."""
+    device: str | None = None
+    loaded: datetime | None = None
+
+
+class ModelState(BaseModel):
+    """One model and all its versions."""
+
+    name: str
+    default_version: int | None
+    """The version that answers when none is named."""
+    versions: list[VersionState]
+
+
+class ModelIndex(BaseModel):
+    """All models of the folder."""
+
+    default_model: str | None
+    """The model that answers POST /predict."""
+    device: str
+    models: list[ModelState]
+
+
+class InputState(BaseModel):
+    """What /predict takes."""
+
+    name: str
+    dtype: str
+    features: list[str]
+    """In order; made up from positions when the graph names none, empty when it leaves their number open."""
+
+
+class ModelDetail(ModelState):
+    """One model, with what its default version says about itself."""
+
+    input: InputState | None = None
+    metadata: ModelMetadata | None = None
+
+
+@router.get("")
+async def index(request: Request) -> ModelIndex:
+    """All models, served or not."""
+    repository: Repository = request.app.state.repository
+    models = [_state(repository, name) for name in repository.names]
+    return ModelIndex(default_model=repository.default, device=repository.device, models=models)
+
+
+@router.get("/{name}")
+async def detail(request: Request, name: str) -> ModelDetail:
+    """One model: features, classes, metrics, folding report and certificate of its default version."""
+    repository: Repository = request.app.state.repository
+    if name not in repository.models:
+        raise UnknownModel(name, repository.names)
+    state = _state(repository, name).model_dump()
+    if state["default_version"] is None:
+        return ModelDetail(**state)
+    model = repository.find(name)
+    return ModelDetail(**state, input=_input(model), metadata=model.metadata)
+
+
+def _state(repository: Repository, name: str) -> ModelState:
+    versions = [_version(number, found) for number, found in sorted(repository.models[name].items())]
+    return ModelState(name=name, default_version=repository.latest(name), versions=versions)
+
+
+def _version(number: int, found: Version) -> VersionState:
+    if isinstance(found, Refused):
+        return VersionState(version=number, state="UNAVAILABLE", reason=found.reason)
+    device, loaded = found.session.device, found.loaded
+    return VersionState(
+        version=number, state="READY", reason=_door_reason(found), device=device, loaded=loaded
+    )
+
+
+def _door_reason(model: ServedModel) -> str | None:
+    try:
+        _ = model.door
+    except UnsupportedSignature as refusal:
+        return str(refusal)
+    return None
+
+
+def _input(model: ServedModel) -> InputState | None:
+    try:
+        signature = model.door.signature
+    except UnsupportedSignature:
+        return None
+    return InputState(name=signature.input, dtype=signature.dtype, features=list(signature.features))

@@ -1,0 +1,140 @@
+"""The training commands of `foldserve`: translation from flags to a `RunConfig`, and a progress bar."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+from training.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.data import Splits
+
+_Config = TypeVar("_Config", ModelConfig, LoopConfig)
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="CSV (gz too), Parquet or .npz")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="the column to predict")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="instead of DATA: digits, breast-cancer, wine or diabetes")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="test rows [a share of DATA]")] = None,
+    task: Annotated[str, typer.Option(help="auto, classification or regression")] = "auto",
+    name: Annotated[str | None, typer.Option(help="the model's name [the file's]")] = None,
+    hidden: Annotated[str | None, typer.Option(help="widths of the hidden layers [256,128]")] = None,
+    activation: Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")] = None,
+    moments: Annotated[
+        str | None, typer.Option(help="mean and variance per feature, or one for all units [feature]")
+    ] = None,
+    epsilon: Annotated[float | None, typer.Option(help="added to the variance [1e-3]")] = None,
+    batch_norm: Annotated[bool, typer.Option(help="normalise the hidden layers")] = True,
+    dropout: Annotated[float | None, typer.Option(help="share of units dropped in training [0.1]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="passes over the rows [by their number]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="rows per step [256, less for few rows]")] = None,
+    lr: Annotated[float | None, typer.Option(help="highest learning rate [3e-3]")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="on weights of linear layers [0.1]")] = None,
+    validation: Annotated[float, typer.Option(help="share of rows for early stopping")] = 0.15,
+    patience: Annotated[int | None, typer.Option(help="epochs without a better score [20]")] = None,
+    seed: Annotated[int, typer.Option(help="of every random choice")] = 0,
+    models_dir: Annotated[Path, typer.Option(help="where the model is published")] = Path("models"),
+) -> None:
+    """Train, fold, export, certify and publish a model from a table."""
+    config = RunConfig(
+        DataConfig(_source(data, dataset), target, test, _task(task), validation),
+        name or _name(data, dataset),
+        _given(
+            ModelConfig,
+            hidden=None if hidden is None else _widths(hidden),
+            activation=_choice("activation", activation, ("relu", "gelu", "tanh", "sigmoid")),
+            moments=_choice("moments", moments, ("feature", "all")),
+            epsilon=epsilon,
+            batch_norm=batch_norm,
+            dropout=dropout,
+        ),
+        _given(
+            LoopConfig,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=lr,
+            weight_decay=weight_decay,
+            patience=patience,
+            seed=seed,
+        ),
+        models_dir,
+    )
+    _run(config)
+
+
+def _run(config: RunConfig) -> None:
+    _require_extra()
+    from rich.console import Console
+
+    from service.inspection import describe_model
+    from training.pipeline import run
+    from training.progress import TrainingProgress
+
+    console = Console()
+    with TrainingProgress(console) as progress:
+        outcome = run(config, progress.epoch, lambda splits: _announce(console, splits))
+    console.print(describe_model(outcome.metadata))
+    epochs, pace = outcome.fit.epochs, outcome.fit.seconds_per_epoch
+    console.print(f"{len(epochs)} epochs, best {outcome.fit.best}, {pace:.2f} s per epoch")
+    for metric, value in outcome.metadata.metrics.items():
+        console.print(f"{metric.replace('_', ' ')}: {value:.4f}")
+    console.print(f"published {outcome.path}", soft_wrap=True)
+
+
+def _announce(console: Any, splits: Splits) -> None:
+    kinds = f"{len(splits.classes)} classes" if splits.classes else "a number"
+    train, validation, test = (len(rows) for rows in (splits.train, splits.validation, splits.test))
+    console.print(f"{splits.source}: {len(splits.features)} features → {splits.target} ({kinds})")
+    console.print(f"rows: {train:,} to train, {validation:,} to validate, {test:,} to test")
+
+
+def _require_extra() -> None:
+    try:
+        import onnxscript  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed: pip install 'foldserve[train,cpu]'") from error
+
+
+def _source(data: Path | None, dataset: str | None) -> Path | str:
+    if (data is None) == (dataset is None):
+        raise ConfigError("name one table: a file DATA with --target COLUMN, or --dataset NAME")
+    return data if data is not None else str(dataset)
+
+
+def _name(data: Path | None, dataset: str | None) -> str:
+    return dataset or (data.name.split(".")[0] if data else "model")
+
+
+def _task(text: str) -> Any:
+    chosen = _choice("task", text, ("auto", "classification", "regression"))
+    return None if chosen == "auto" else chosen
+
+
+def _choice(flag: str, value: str | None, choices: tuple[str, ...]) -> Any:
+    if value is not None and value not in choices:
+        raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(choices)}")
+    return value
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError as error:
+        raise ConfigError(f"--hidden is {text!r}, expected widths such as 256,128") from error
+
+
+def _given(config: type[_Config], **options: Any) -> _Config:
+    """A config with what was given; the rest keeps the defaults of the record."""
+    known = {field.name for field in fields(config)}
+    return config(**{name: value for name, value in options.items() if value is not None and name in known})

@@ -1,0 +1,98 @@
+"""A folded module → ONNX, with the promises it must keep checked on the way out."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import torch
+from torch import nn
+
+from service.metadata import KEY, ModelMetadata, Task
+from training.errors import ExportError
+from training.folding.torch_module import Shift
+
+INPUT = "features"
+OUTPUTS: dict[Task, str] = {"classification": "probabilities", "regression": "value"}
+
+
+def export_folded(folded: nn.Sequential, features: int, task: Task) -> onnx.ModelProto:
+    """A folded module as ONNX.
+
+    Raises:
+        ExportError: the graph has a normalisation left, or more than one Gemm for a linear layer.
+    """
+    model = export(folded, features, task)
+    _check_promises(model, folded)
+    return model
+
+
+def export(module: nn.Sequential, features: int, task: Task, *, optimise: bool = True) -> onnx.ModelProto:
+    """A module as ONNX: input `features` float32 [N, features], output `probabilities` [N, classes] or
+    `value` [N, 1]. Without `optimise`, node for node what the module computes.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(2, features),),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUTS[task]],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            optimize=optimise,
+            verbose=False,
+        )
+    assert program is not None  # noqa: S101 - with dynamo=True there always is one
+    model: onnx.ModelProto = program.model_proto
+    _strip(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def with_metadata(model: onnx.ModelProto, metadata: ModelMetadata) -> onnx.ModelProto:
+    """A copy that carries the metadata."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    onnx.helper.set_model_props(copy, {KEY: metadata.model_dump_json()})
+    return copy
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch's exporter warns about its own internals and logs about torchvision; neither is the user's."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    """Remove the exporter's notes: stack traces with the paths of this machine."""
+    noted = (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer, graph)
+    for item in noted:
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def _check_promises(model: onnx.ModelProto, folded: nn.Sequential) -> None:
+    found = Counter(node.op_type for node in model.graph.node)
+    allowed = Counter(
+        "Gemm" if isinstance(layer, nn.Linear) else "Sub" if isinstance(layer, Shift) else "other"
+        for layer in folded
+    )
+    affine = Counter({op: found[op] for op in _AFFINE if found[op]})
+    expected = Counter({op: allowed[op] for op in _AFFINE if allowed[op]})
+    if affine != expected:
+        raise ExportError(f"the exported graph has {dict(affine)}, expected {dict(expected)}")
+
+
+_AFFINE = ("Gemm", "MatMul", "BatchNormalization", "Sub", "Add", "Mul", "Div")

@@ -64,6 +64,7 @@ def serve(
     default_model: Annotated[str | None, typer.Option(help="the model of POST /predict")] = None,
     max_body_bytes: Annotated[int | None, typer.Option(help="longest request body [16 MiB]")] = None,
     check: Annotated[bool, typer.Option("--check", help="Load and listen as if to serve, then end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something is wrong.")] = False,
 ) -> None:
     """Serve every model of a folder over HTTP. Settings not given come from FOLDSERVE_* or the defaults."""
     from service.settings import Settings
@@ -81,7 +82,7 @@ def serve(
     settings = Settings(**values)
     from service.server import run
 
-    run(settings, check_only=check)
+    run(settings, check_only=check, quiet=quiet)
 
 
 @app.command()

@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, *, check_only: bool = False) -> None:
+def run(settings: Settings, *, check_only: bool = False, quiet: bool = False) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first. Say what is served, and where.
 
     Raises:
@@ -49,7 +49,8 @@ def run(settings: Settings, *, check_only: bool = False) -> None:
         signal.signal(number, _leave)
     with bind(settings.host, settings.port) as listener:
         app = create_app(settings)
-        announce(app, listener.getsockname()[1])
+        if not quiet:
+            announce(app, listener.getsockname()[1])
         if not check_only:
             _serve(settings, app, listener)
 

@@ -100,7 +100,7 @@ def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> tuple[ActualDevice, 
     if reason is None:
         return "cuda", "as asked" if asked == "cuda" else "auto: CUDA works here"
     if asked == "cuda":
-        raise DeviceUnavailable("cuda", reason)
+        raise DeviceUnavailable("cuda", f"{reason}; it needs an NVIDIA driver and 'foldserve[gpu]'")
     return "cpu", f"auto: {reason}"
 
 

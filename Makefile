@@ -1,0 +1,60 @@
+# The commands of the README and of CI. `make help` lists them.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+DEMO_MODELS := digits breast-cancer diabetes
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo models lint format types imports unit test container-test clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## set up .venv with everything: extras cpu, train and dev
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "foldserve needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version): make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	  || { rm -rf .venv; echo "no virtual environment could be made: apt-get install python3-venv"; exit 1; }
+	@echo "installing into .venv (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
+	@touch $@
+
+demo: .venv/installed ## train on scikit-learn's digits, fold, certify, publish and serve on PORT
+	@$(BIN)/foldserve serve --check --quiet --port $(PORT)
+	@$(BIN)/foldserve train --dataset digits
+	@exec $(BIN)/foldserve serve --default-model digits --port $(PORT)
+
+models: .venv/installed ## rebuild the committed demo models
+	@rm -rf build/models
+	@for name in $(DEMO_MODELS); do \
+	  $(BIN)/foldserve train --dataset $$name --models-dir build/models || exit 1; \
+	  mkdir -p models/$$name && rm -rf models/$$name/1 && mv build/models/$$name/1 models/$$name/1 || exit 1; \
+	done
+
+lint: .venv/installed ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/installed ## mypy --strict on both packages
+	$(BIN)/mypy
+
+imports: .venv/installed ## the one-way imports of the architecture
+	$(BIN)/lint-imports
+
+unit: .venv/installed ## pytest with branch coverage
+	$(BIN)/pytest -q --cov --cov-report=term
+
+test: lint types imports unit ## every check that CI runs
+
+container-test: ## build the image, run it, ask it, stop it
+	tests/container/run
+
+clean: ## remove .venv and everything built
+	rm -rf .venv build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -166,6 +166,6 @@ def row_errors(outputs: NDArray[np.generic], truth: NDArray[np.float64]) -> NDAr
     """
     difference = np.abs(outputs.astype(np.float64) - truth).max(axis=1)
     size = np.abs(truth).max(axis=1)
-    errors: NDArray[np.float64] = np.where(difference > 0, np.inf, 0.0)
+    errors: NDArray[np.float64] = np.where(difference == 0, 0.0, np.inf)
     np.divide(difference, size, out=errors, where=size > 0)
     return errors

@@ -127,6 +127,8 @@ def _open(path: Path, device: ActualDevice, *, optimise: bool) -> Any:
     runtime = _runtime()
     if not path.is_file():
         raise UnreadableModel(path, "there is no such file")
+    if device != "cpu" and (reason := _cuda_failure(runtime)) is not None:
+        raise DeviceUnavailable(device, reason)
     try:
         session = _new_session(runtime, str(path), device, optimise=optimise)
     except Exception as error:
@@ -179,8 +181,8 @@ def _cuda_failure(runtime: ModuleType) -> str | None:
 def _identity_model() -> bytes:
     """y = Identity(x), x float32 [N, 3]: serialised by hand, for the service does not depend on onnx."""
     return (
-        b'\x08\n:6\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x14\n\x01x\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01N'
-        b"\n\x02\x08\x03b\t\n\x01y\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x14"
+        b'\x08\n:A\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x14\n\x01x\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01N'
+        b"\n\x02\x08\x03b\x14\n\x01y\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01N\n\x02\x08\x03B\x04\n\x00\x10\x14"
     )
 
 

@@ -19,7 +19,7 @@ from service.payloads import strict_json
 from service.signature import Rows, Signature
 
 _FAST_DTYPES = ("float32", "float64")
-_NOT_USUAL = (KeyError, TypeError, ValueError, RuntimeError, IndexError)
+_NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
 
 
 class Decoder:

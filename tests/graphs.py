@@ -1,0 +1,77 @@
+"""Small ONNX files made with onnx alone, for tests of the service: nothing of the training package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from service.metadata import KEY
+
+FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
+
+
+def linear(
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    *,
+    rows: int | str = "N",
+    dtype: int = FLOAT,
+    softmax: bool = False,
+    properties: dict[str, str] | None = None,
+) -> onnx.ModelProto:
+    """y = x·weight + bias, optionally through Softmax. Shape: weight (features, outputs)."""
+    numpy_dtype = helper.tensor_dtype_to_np_dtype(dtype)
+    constants = [
+        numpy_helper.from_array(weight.astype(numpy_dtype), "W"),
+        numpy_helper.from_array(bias.astype(numpy_dtype), "b"),
+    ]
+    nodes = [helper.make_node("Gemm", ["x", "W", "b"], ["z" if softmax else "y"])]
+    if softmax:
+        nodes.append(helper.make_node("Softmax", ["z"], ["y"], axis=-1))
+    model = _model(
+        nodes,
+        [helper.make_tensor_value_info("x", dtype, [rows, weight.shape[0]])],
+        [helper.make_tensor_value_info("y", dtype, [rows, weight.shape[1]])],
+        constants,
+    )
+    helper.set_model_props(model, properties or {})
+    return model
+
+
+def identity(dtype: int, shape: Sequence[int | str | None], inputs: int = 1) -> onnx.ModelProto:
+    """Each input handed through to an output of its own."""
+    names = [(f"x{index}", f"y{index}") for index in range(inputs)]
+    return _model(
+        [helper.make_node("Identity", [x], [y]) for x, y in names],
+        [helper.make_tensor_value_info(x, dtype, shape) for x, _ in names],
+        [helper.make_tensor_value_info(y, dtype, shape) for _, y in names],
+        [],
+    )
+
+
+def put(model: onnx.ModelProto, folder: Path, name: str, version: int | str = 1) -> Path:
+    """Write a model where a server finds it."""
+    path = folder / name / str(version) / "model.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path
+
+
+def metadata_property(document: str) -> dict[str, str]:
+    """The property that holds a file's metadata."""
+    return {KEY: document}
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+    constants: list[onnx.TensorProto],
+) -> onnx.ModelProto:
+    graph = helper.make_graph(nodes, "test", inputs, outputs, constants)
+    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])

@@ -1,0 +1,110 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import current_thread
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from service.errors import UnreadableModel, UnsupportedSignature
+from service.model import INLINE_SECONDS, Cost, ServedModel
+from service.signature import Rows
+from tests import graphs
+from tests.records import golden, metadata
+
+WEIGHT = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
+pytestmark = pytest.mark.anyio
+
+
+def classifier(**document: Any) -> onnx.ModelProto:
+    properties = graphs.metadata_property(metadata(3, **document).model_dump_json())
+    return graphs.linear(WEIGHT, np.zeros(2, np.float32), softmax=True, properties=properties)
+
+
+def served(model: onnx.ModelProto, folder: Path) -> ServedModel:
+    return ServedModel("m", 1, graphs.put(model, folder, "m"), "cpu")
+
+
+def test_golden_rows_that_reproduce_let_a_model_serve(tmp_path: Path) -> None:
+    model = classifier(golden=golden([[0, 0, 0]], [[0.5, 0.5]]))
+    assert served(model, tmp_path).predict(np.zeros((1, 3), np.float32)).tolist() == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "reason"),
+    [([[0.5, 0.501]], "off by 0.002"), ([[1.0]], "give shape"), ([[float("nan"), 0.5]], "off by inf")],
+)
+def test_golden_rows_that_do_not_reproduce_stop_it(
+    tmp_path: Path, outputs: list[list[float]], reason: str
+) -> None:
+    document = metadata(3, golden=golden([[0, 0, 0]], [[0.5, 0.5]])).model_dump_json()
+    spoiled = document.replace('"outputs":[[0.5,0.5]]', f'"outputs":{outputs}'.replace("nan", "NaN"))
+    assert spoiled != document
+    model = classifier()
+    onnx.helper.set_model_props(model, graphs.metadata_property(spoiled))
+    with pytest.raises(UnreadableModel, match=reason):
+        served(model, tmp_path)
+
+
+def test_metadata_that_contradict_the_graph_stop_it(tmp_path: Path) -> None:
+    properties = graphs.metadata_property(metadata(4).model_dump_json())
+    model = graphs.linear(WEIGHT, np.zeros(2, np.float32), properties=properties)
+    with pytest.raises(UnreadableModel, match="name 4 features, its graph takes 3"):
+        served(model, tmp_path)
+
+
+def test_broken_metadata_stop_it(tmp_path: Path) -> None:
+    model = graphs.linear(WEIGHT, np.zeros(2, np.float32), properties=graphs.metadata_property("{"))
+    with pytest.raises(UnreadableModel, match="metadata are broken"):
+        served(model, tmp_path)
+
+
+def test_a_model_for_other_doors_loads_but_has_none_for_tables(tmp_path: Path) -> None:
+    model = served(graphs.identity(graphs.STRING, ["N", 2]), tmp_path)
+    with pytest.raises(UnsupportedSignature, match="string"):
+        _ = model.door
+
+
+def test_a_model_that_fails_its_trial_run_is_refused(tmp_path: Path) -> None:
+    model = graphs.identity(graphs.FLOAT, ["N", 2])
+    nodes = [
+        onnx.helper.make_node("Constant", [], ["shape"], value_ints=[7, 13]),
+        onnx.helper.make_node("Reshape", ["x0", "shape"], ["y0"]),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    with pytest.raises(UnreadableModel, match="a trial run failed"):
+        served(model, tmp_path)
+
+
+def test_the_same_row_gives_the_same_bits_in_any_batch(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(64, 32)), generator.normal(size=32)
+    model = served(graphs.linear(weight.astype("f4"), bias.astype("f4")), tmp_path)
+    rows = generator.normal(size=(1024, 64)).astype(np.float32)
+    alone = np.concatenate([model.predict(rows[i : i + 1]) for i in range(64)])
+    for size in (2, 3, 16, 100, 1024):
+        assert model.predict(rows[:size])[:64].tobytes() == alone[:size].tobytes()
+
+
+def test_cost_grows_with_the_rows() -> None:
+    assert Cost(1e-5, 1e-6).of(100) == pytest.approx(1.1e-4)
+
+
+async def test_a_long_run_leaves_the_event_loop_free(tmp_path: Path) -> None:
+    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
+    threads_seen = []
+
+    def predict(rows: Rows) -> Any:
+        threads_seen.append(current_thread().name)
+        return ServedModel.predict(model, rows)
+
+    model.predict = predict  # type: ignore[method-assign]
+    rows = np.ones((1, 3), np.float32)
+    with ThreadPoolExecutor(thread_name_prefix="run") as threads:
+        for cost in (Cost(INLINE_SECONDS / 2, 0), Cost(INLINE_SECONDS * 2, 0)):
+            model.cost = cost
+            assert (await model.predict_async(rows, threads)).tolist() == [[2.0, 2.0]]
+    assert [name.startswith("run") for name in threads_seen] == [False, True]

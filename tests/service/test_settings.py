@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+
+def test_the_environment_sets_what_no_flag_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDSERVE_PORT", "9000")
+    monkeypatch.setenv("FOLDSERVE_MODELS_DIR", "/data/models")
+    assert Settings(port=9001).port == 9001
+    assert Settings().port == 9000
+    assert Settings().models_dir == Path("/data/models")
+
+
+@pytest.mark.parametrize("wrong", [{"port": 70000}, {"workers": 0}, {"device": "tpu"}, {"unknown": 1}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate(wrong)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

@@ -78,34 +78,34 @@ def fit(
     Raises:
         TrainingError: the loss is not a finite number any more.
     """
-    torch.manual_seed(config.seed)  # dropout draws from the global generator
+    data = _tensors(train, task)
+    held_out = _tensors(validation, task) if len(validation) else data
     order = torch.Generator().manual_seed(config.seed)
-    X, y = _tensors(train, task)
-    held = _tensors(validation, task) if len(validation) else (X, y)
-    sample = X[:STATISTICS_ROWS]
-    optimiser = _optimiser(core, config)
-    size, epochs = config.batch_size_for(len(X)), config.epochs_for(len(X))
-    rates = learning_rates(config.learning_rate, epochs * sum(1 for _ in batches(len(X), size)))
+    size, epochs = config.batch_size_for(len(train)), config.epochs_for(len(train))
+    steps = epochs * sum(1 for _ in batches(len(train), size))
+    trainer = _Trainer(
+        core, task, size, _optimiser(core, config), learning_rates(config.learning_rate, steps)
+    )
     history: list[Epoch] = []
-    best: tuple[float, float] = (-math.inf, -math.inf)
-    kept, best_number = copy.deepcopy(core.state_dict()), 0
-    for number in range(1, epochs + 1):
-        start = time.perf_counter()
-        loss = _train_epoch(core, X, y, task, size, optimiser, rates, order)
-        reestimate(core, sample)
-        held_loss, score = evaluate(core, *held, task)
-        history.append(Epoch(number, epochs, loss, held_loss, score, time.perf_counter() - start))
-        _check_finite(history[-1])
-        observe(history[-1])
-        if (score, -held_loss) > best:
-            best, best_number = (score, -held_loss), number
-            kept = copy.deepcopy(core.state_dict())
-        if config.patience is not None and number - best_number >= config.patience:
-            break
-    core.load_state_dict(kept)
-    reestimate_exactly(core, X)
+    best = _Best(core)
+    # Dropout draws from the global generator: a fork of it, so that nobody else's draws change.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        for number in range(1, epochs + 1):
+            start = time.perf_counter()
+            loss = trainer.epoch(*data, order)
+            reestimate(core, data[0][:STATISTICS_ROWS])
+            held_loss, score = evaluate(core, *held_out, task)
+            history.append(Epoch(number, epochs, loss, held_loss, score, time.perf_counter() - start))
+            _check_finite(history[-1])
+            observe(history[-1])
+            best.consider(history[-1])
+            if config.patience is not None and number - best.number >= config.patience:
+                break
+    core.load_state_dict(best.state)
+    reestimate_exactly(core, data[0])
     core.eval()
-    return FitResult(tuple(history), best_number)
+    return FitResult(tuple(history), best.number)
 
 
 def batches(rows: int, size: int) -> Iterator[slice]:
@@ -140,30 +140,53 @@ def evaluate(core: nn.Module, X: Tensor, y: Tensor, task: Task) -> tuple[float, 
     return loss, 1.0 - loss / (spread or 1.0)
 
 
-def _train_epoch(
-    core: nn.Sequential,
-    X: Tensor,
-    y: Tensor,
-    task: Task,
-    size: int,
-    optimiser: torch.optim.Optimizer,
-    rates: Iterator[float],
-    order: torch.Generator,
-) -> float:
-    core.train()
-    permutation = torch.randperm(len(X), generator=order)
-    total = torch.zeros(())
-    for batch in batches(len(X), size):
-        rows = permutation[batch]
-        rate = next(rates)
-        for group in optimiser.param_groups:
+class _Best:
+    """The best state so far: by score, and among equal scores by validation loss."""
+
+    def __init__(self, core: nn.Module) -> None:
+        self._core = core
+        self._key = (-math.inf, -math.inf)
+        self.number = 0
+        self.state = copy.deepcopy(core.state_dict())
+
+    def consider(self, epoch: Epoch) -> None:
+        """Keep the core's state if the epoch was the best."""
+        key = (epoch.score, -epoch.validation_loss)
+        if key > self._key:
+            self._key, self.number = key, epoch.number
+            self.state = copy.deepcopy(self._core.state_dict())
+
+
+@dataclass
+class _Trainer:
+    """What one epoch after another needs."""
+
+    core: nn.Sequential
+    task: Task
+    batch_size: int
+    optimiser: torch.optim.Optimizer
+    rates: Iterator[float]
+
+    def epoch(self, X: Tensor, y: Tensor, order: torch.Generator) -> float:
+        """One pass over all rows in a new order; the mean loss of its steps."""
+        self.core.train()
+        permutation = torch.randperm(len(X), generator=order)
+        # One addition per step on the device; reading the number would wait for every step.
+        total = torch.zeros((), dtype=torch.float64)
+        for batch in batches(len(X), self.batch_size):
+            rows = permutation[batch]
+            total += self._step(X.index_select(0, rows), y.index_select(0, rows)) * len(rows)
+        return float(total) / len(X)
+
+    def _step(self, X: Tensor, y: Tensor) -> Tensor:
+        rate = next(self.rates)
+        for group in self.optimiser.param_groups:
             group["lr"] = rate
-        optimiser.zero_grad(set_to_none=True)
-        loss = _loss(core(X.index_select(0, rows)), y.index_select(0, rows), task)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = _loss(self.core(X), y, self.task)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += loss.detach() * len(rows)
-    return float(total) / len(X)
+        self.optimiser.step()
+        return loss.detach()
 
 
 def _loss(outputs: Tensor, y: Tensor, task: Task) -> Tensor:

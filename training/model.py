@@ -165,7 +165,8 @@ def _linear(
     inputs: int, outputs: int, config: ModelConfig, generator: torch.Generator, *, bias: bool
 ) -> nn.Linear:
     """A linear layer with variance-scaled weights: He for relu and gelu, Xavier for tanh and sigmoid."""
-    layer = nn.Linear(inputs, outputs, bias=bias)
+    # skip_init: the layer's own initialisation would draw from the global generator.
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)  # type: ignore[no-untyped-call]
     if config.activation in ("relu", "gelu"):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     else:

@@ -93,10 +93,19 @@ def _read_frame(path: Path) -> pl.DataFrame:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
         if path.suffix == ".csv" or path.name.endswith(".csv.gz"):
+            _refuse_duplicates(path)
             return pl.read_csv(path, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{path}: cannot be read as a table: {_first_line(error)}") from error
     raise DataError(f"{path}: unknown kind of file; expected {READS}")
+
+
+def _refuse_duplicates(path: Path) -> None:
+    """A name that stands twice in a header; the reader of tables would rename the second."""
+    names = pl.read_csv(path, has_header=False, n_rows=1, infer_schema=False).row(0)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: duplicate column names {_listing(twice)}; every name may stand once")
 
 
 def _from_frame(source: str, frame: pl.DataFrame, target: str) -> Table:

@@ -163,10 +163,11 @@ def _step(name: str, layer: nn.Module) -> _Step | None:
 def _affine_step(name: str, layer: nn.BatchNorm1d | HasAffine) -> _Affine:
     if isinstance(layer, nn.Module) and layer.training:
         raise FoldError(name, Reason.TRAINING_MODE, "it normalises by the batch; call .eval() first")
-    affine = _torch_batch_norm(name, layer) if isinstance(layer, nn.BatchNorm1d) else layer.eval_affine()
     var = getattr(layer, "running_var", None)
     if isinstance(var, Tensor) and bool((var + getattr(layer, "eps", 0.0) <= 0).any()):
         raise FoldError(name, Reason.NEGATIVE_VARIANCE, "the square root of var + ε does not exist")
+    with np.errstate(invalid="ignore", over="ignore"):
+        affine = _torch_batch_norm(name, layer) if isinstance(layer, nn.BatchNorm1d) else layer.eval_affine()
     if not affine.is_finite:
         raise FoldError(name, Reason.NON_FINITE, "its statistics give infinite or undefined numbers")
     centre, deviation = _input_moments(layer, affine)

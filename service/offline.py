@@ -102,10 +102,9 @@ def _matrix(path: Path, frame: pl.DataFrame, signature: Signature) -> Rows:
 
 
 def _not_numbers(column: pl.Series) -> pl.Series:
-    if not column.dtype.is_numeric():
-        numbers = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else None
-        return numbers.is_null() if numbers is not None else pl.Series([True] * len(column))
-    return column.is_null() | ~column.cast(pl.Float64).is_finite().fill_null(value=False)
+    if not column.dtype.is_numeric() and column.dtype != pl.String:
+        return pl.Series([True] * len(column))
+    return ~column.cast(pl.Float64, strict=False).is_finite().fill_null(value=False)
 
 
 def _read_npz(path: Path, signature: Signature) -> Rows:

@@ -18,6 +18,8 @@ from service.repository import Refused, Repository
 from service.session import choose_device
 from service.settings import Settings
 
+BACKLOG = 2048
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A socket that listens on the address; port 0 takes a free one.
@@ -33,6 +35,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise AddressUnavailable(host, port, error.strerror or str(error)) from error
+    # Connections wait in the backlog from now on, not refused while the workers start.
+    listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
 

@@ -165,9 +165,7 @@ def _new_session(
 def _cuda_failure(runtime: ModuleType) -> str | None:
     """Why CUDA cannot be used, or None when a small model ran on it."""
     if _PROVIDERS["cuda"] not in runtime.get_available_providers():
-        return (
-            "this onnxruntime has no CUDA provider (pip uninstall onnxruntime, then install 'foldserve[gpu]')"
-        )
+        return "this onnxruntime has no CUDA provider"
     try:
         session = _new_session(runtime, _identity_model(), "cuda")
         session.run(None, {"x": np.zeros((1, 3), np.float32)})

@@ -19,9 +19,13 @@ class TrainingError(FoldserveError):
 class DataError(TrainingError):
     """The table is not what was asked for; the message names the column and the row."""
 
+    exit_code = 2
+
 
 class ConfigError(TrainingError):
     """Options that contradict each other or the data."""
+
+    exit_code = 2
 
 
 class ExportError(TrainingError):

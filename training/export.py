@@ -31,9 +31,9 @@ def export_folded(folded: nn.Sequential, features: int, task: Task) -> onnx.Mode
     return model
 
 
-def export(module: nn.Sequential, features: int, task: Task, *, optimise: bool = True) -> onnx.ModelProto:
-    """A module as ONNX: input `features` float32 [N, features], output `probabilities` [N, classes] or
-    `value` [N, 1]. Without `optimise`, node for node what the module computes.
+def export(module: nn.Sequential, features: int, task: Task) -> onnx.ModelProto:
+    """A module as ONNX, node for node: input `features` float32 [N, features], output `probabilities`
+    [N, classes] or `value` [N, 1].
     """
     with _quiet():
         program = torch.onnx.export(
@@ -43,7 +43,8 @@ def export(module: nn.Sequential, features: int, task: Task, *, optimise: bool =
             input_names=[INPUT],
             output_names=[OUTPUTS[task]],
             dynamic_shapes=({0: torch.export.Dim("N")},),
-            optimize=optimise,
+            # torch's own optimiser would fold some normalisations, in float32; ours are folded before.
+            optimize=False,
             verbose=False,
         )
     assert program is not None  # noqa: S101 - with dynamo=True there always is one

@@ -59,7 +59,15 @@ def run(
     """
     splits = load(config.data, config.loop.seed)
     announce(splits)
-    trained = train(splits, config, observe)
+    return publish(config, splits, train(splits, config, observe))
+
+
+def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
+    """Fold, export, certify, and make the file the model's next version.
+
+    Raises:
+        TrainingError: with one line that says what stopped it; nothing is published then.
+    """
     with Workshop(config.models_dir / config.name) as workshop:
         truth = _truth(trained.predictor, splits, config.loop.seed, workshop.scratch)
         sealed = fold_and_certify(trained.predictor, truth, splits, workshop.scratch)
@@ -102,7 +110,7 @@ def _keeps_shift(report: FoldReport) -> bool:
 
 def _truth(predictor: nn.Sequential, splits: Splits, seed: int, scratch: Path) -> certify.Truth:
     held_out = certify.HeldOut.of(_held_out_rows(splits), seed)
-    onnx.save(export(predictor, len(splits.features), splits.task, optimise=False), scratch)
+    onnx.save(export(predictor, len(splits.features), splits.task), scratch)
     return certify.Truth.of(predictor, held_out, scratch)
 
 

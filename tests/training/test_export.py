@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from torch import nn
+
+from service.metadata import KEY
+from service.session import Session, TensorSpec
+from tests.records import metadata
+from tests.training.runs import predictor
+from training.errors import ExportError
+from training.export import export, export_folded, with_metadata
+from training.folding.torch_module import FoldedModule, fold_module
+
+
+@pytest.fixture(scope="module")
+def classifier() -> tuple[FoldedModule, onnx.ModelProto]:
+    folded = fold_module(predictor("wine"))
+    return folded, export_folded(folded.module, 13, "classification")
+
+
+def ops(model: onnx.ModelProto) -> list[str]:
+    return [node.op_type for node in model.graph.node]
+
+
+def test_a_folded_classifier_is_one_gemm_per_layer_and_a_softmax(
+    classifier: tuple[FoldedModule, onnx.ModelProto],
+) -> None:
+    assert ops(classifier[1]) == ["Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
+
+
+def test_a_kept_shift_is_one_sub_in_front() -> None:
+    folded = fold_module(predictor("wine"), amp_limit=0.0)
+    model = export_folded(folded.module, 13, "classification")
+    assert ops(model) == ["Sub", "Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
+
+
+def test_a_folded_regression_ends_with_its_last_gemm() -> None:
+    folded = fold_module(predictor("diabetes"))
+    model = export_folded(folded.module, 10, "regression")
+    assert ops(model) == ["Gemm", "Relu", "Gemm", "Relu", "Gemm"]
+    assert model.graph.output[0].name == "value"
+
+
+def test_the_batch_is_free_and_the_names_are_the_contracts(
+    classifier: tuple[FoldedModule, onnx.ModelProto], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(classifier[1], path)
+    session = Session(path)
+    assert session.inputs == (TensorSpec("features", "float32", (None, 13)),)
+    assert session.outputs == (TensorSpec("probabilities", "float32", (None, 3)),)
+    for size in (1, 2, 7):
+        assert session.run({"features": np.zeros((size, 13), np.float32)})[0].shape == (size, 3)
+
+
+def test_the_file_tells_nothing_of_the_machine_it_was_made_on(
+    classifier: tuple[FoldedModule, onnx.ModelProto],
+) -> None:
+    content = classifier[1].SerializeToString()
+    assert b"stack_trace" not in content
+    assert str(Path.cwd()).encode() not in content
+    assert str(Path.home()).encode() not in content
+
+
+def test_the_unfolded_model_is_exported_node_for_node() -> None:
+    model = export(predictor("wine"), 13, "classification")
+    assert ops(model).count("BatchNormalization") == 2
+    assert ops(model).count("Gemm") == 3
+
+
+def test_a_module_that_still_normalises_breaks_the_promise() -> None:
+    with pytest.raises(ExportError, match="BatchNormalization"):
+        export_folded(predictor("wine"), 13, "classification")
+
+
+def test_exporting_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    export(nn.Sequential(nn.Linear(2, 1)).eval(), 2, "regression")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_metadata_are_added_to_a_copy(classifier: tuple[FoldedModule, onnx.ModelProto]) -> None:
+    document = metadata(13)
+    marked = with_metadata(classifier[1], document)
+    assert {p.key: p.value for p in marked.metadata_props} == {KEY: document.model_dump_json()}
+    assert not classifier[1].metadata_props
+    assert marked.graph == classifier[1].graph

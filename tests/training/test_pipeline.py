@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.metadata import read_metadata
+from service.session import Session
+from tests.training.runs import config
+from training import certify, pipeline
+from training.errors import CertificateError
+from training.loop import Epoch
+
+
+def test_a_run_publishes_a_file_that_says_everything_about_itself(tmp_path: Path) -> None:
+    seen: list[Epoch] = []
+    outcome = pipeline.run(config("wine", tmp_path), seen.append)
+    assert outcome.path == tmp_path / "wine" / "1" / "model.onnx"
+    session = Session(outcome.path)
+    metadata = read_metadata(session.properties)
+    assert metadata == outcome.metadata
+    assert metadata is not None
+    assert metadata.golden is not None
+    assert metadata.certificate is not None
+    assert metadata.classes == ("class_0", "class_1", "class_2")
+    assert metadata.epsilon == 1e-3
+    assert set(metadata.metrics) == {"validation_accuracy", "test_accuracy"}
+    assert {"torch", "onnx", "onnxruntime"} <= set(metadata.provenance.versions)
+    assert [entry.layer for entry in metadata.folding.entries] == ["standardiser", "norm1", "norm2"]
+    assert len(metadata.features) == 13
+    assert all(feature.minimum < feature.maximum for feature in metadata.features)
+    assert len(seen) == 5
+
+
+def test_a_regression_reports_errors_in_the_targets_unit(tmp_path: Path) -> None:
+    outcome = pipeline.run(config("diabetes", tmp_path))
+    assert outcome.metadata.classes is None
+    assert 40 < outcome.metadata.metrics["test_rmse"] < 200
+    layers = [entry.layer for entry in outcome.metadata.folding.entries]
+    assert layers == ["standardiser", "norm1", "norm2", "target_scale"]
+    output = Session(outcome.path).run({"features": np.array(outcome.metadata.golden.inputs, np.float32)})  # type: ignore[union-attr]
+    assert output[0].tolist() == [list(row) for row in outcome.metadata.golden.outputs]  # type: ignore[union-attr]
+
+
+def test_the_same_seed_makes_the_same_graph(tmp_path: Path) -> None:
+    one, two = (pipeline.run(config("wine", tmp_path)) for _ in range(2))
+    assert one.metadata.golden == two.metadata.golden
+    assert two.path.parent.name == "2"
+
+
+def test_a_run_without_batch_norm_still_folds_its_standardiser(tmp_path: Path) -> None:
+    outcome = pipeline.run(config("wine", tmp_path, batch_norm=False))
+    assert outcome.metadata.epsilon is None
+    assert [entry.layer for entry in outcome.metadata.folding.entries] == ["standardiser"]
+
+
+def test_a_shift_that_costs_more_than_the_certificate_allows_is_kept(tmp_path: Path) -> None:
+    """Wine's features have means of several deviations: the amp rule allows the fold, the ratio does not."""
+    outcome = pipeline.run(config("wine", tmp_path))
+    entry = outcome.metadata.folding.entries[0]
+    assert entry.amp is not None
+    assert entry.amp <= 32
+    assert entry.direction == "split"
+    assert outcome.metadata.certificate is not None
+    assert outcome.metadata.certificate.ratio_of_means <= certify.MAX_RATIO
+
+
+def test_an_uncertified_model_is_never_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certify, "MAX_RATIO", 0.01)
+    with pytest.raises(CertificateError, match="nothing was published"):
+        pipeline.run(config("wine", tmp_path))
+    assert list((tmp_path / "wine").iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [3, 4, 7, 12])
+def test_the_smallest_tables_train_and_publish(tmp_path: Path, rows: int) -> None:
+    from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+
+    table = tmp_path / "tiny.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},7,{'uv'[i % 2]}\n" for i in range(rows)))
+    run = RunConfig(
+        DataConfig(table, "y"), "tiny", ModelConfig(hidden=(4,)), LoopConfig(epochs=2), tmp_path / "models"
+    )
+    outcome = pipeline.run(run)
+    assert outcome.metadata.provenance.training_rows >= 2
+    assert outcome.metadata.certificate is not None

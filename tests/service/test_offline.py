@@ -61,7 +61,7 @@ def test_npz_parquet_and_csv_give_the_same_bits(bare: Path, tmp_path: Path) -> N
         ("f0,f1\n", "it has no rows"),
         ("f0,f1\n1,2\n3,x\n", "column 'f1', row 2: 'x' is not a finite number"),
         ("f0,f1\n1,2\n3,\n", "column 'f1', row 2: empty is not a finite number"),
-        ("f0,f1\n1,nan\n", "column 'f1', row 1: nan is not a finite number"),
+        ("f0,f1\n1,nan\n", "column 'f1', row 1: 'nan' is not a finite number"),
         ("f0,f1\n1,1e39\n", r"column 'f1', row 1: 1e\+39 is not a finite float32"),
         ("", "empty"),
     ],

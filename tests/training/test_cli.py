@@ -1,5 +1,6 @@
 """`foldserve train` as a person calls it."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -28,36 +29,11 @@ def test_train_publishes_and_shows_what_it_did(tmp_path: Path) -> None:
 def test_train_takes_a_file_and_every_option(tmp_path: Path) -> None:
     rows = tmp_path / "my.table.csv"
     rows.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 3},{i % 2}\n" for i in range(60)))
-    options = [
-        "--task",
-        "classification",
-        "--name",
-        "own",
-        "--hidden",
-        "8,4",
-        "--activation",
-        "tanh",
-        "--moments",
-        "all",
-        "--epsilon",
-        "1e-5",
-        "--dropout",
-        "0.2",
-        "--epochs",
-        "2",
-        "--batch-size",
-        "8",
-        "--lr",
-        "0.01",
-        "--weight-decay",
-        "0.01",
-        "--validation",
-        "0.2",
-        "--patience",
-        "1",
-        "--seed",
-        "7",
-    ]
+    options = shlex.split(
+        "--task classification --name own --hidden 8,4 --activation tanh --moments all --epsilon 1e-5 "
+        "--dropout 0.2 --epochs 2 --batch-size 8 --lr 0.01 --weight-decay 0.01 --validation 0.2 "
+        "--patience 1 --seed 7"
+    )
     models = tmp_path / "models"
     ended = run("train", rows, "--target", "y", "--models-dir", models, *options)
     assert ended.returncode == 0, ended.stderr

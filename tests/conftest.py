@@ -40,7 +40,7 @@ def serving() -> Serving:
     return serve
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the data sets of {SHARED} are not here")

@@ -48,8 +48,8 @@ types: .venv/installed ## mypy --strict on both packages
 imports: .venv/installed ## the one-way imports of the architecture
 	$(BIN)/lint-imports
 
-unit: .venv/installed ## pytest with branch coverage
-	$(BIN)/pytest -q --cov --cov-report=term
+unit: .venv/installed ## pytest with branch coverage, on two cores
+	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term
 
 test: lint types imports unit ## every check that CI runs
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -71,7 +70,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(models.router)
     app.include_router(health.router)
     app.add_exception_handler(errors.RequestError, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse_validation)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)
     return app
@@ -88,12 +86,6 @@ async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
     headers = {"Retry-After": "1"} if STATUS[type(error)] == 503 else None
     return _error(STATUS[type(error)], str(error), error.got, error.wanted, error.where, headers)
-
-
-async def _refuse_validation(_: Request, error: Exception) -> Response:
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {}
-    where = ".".join(str(part) for part in first.get("loc", ()))
-    return _error(422, f"{where}: {first.get('msg')}", str(first.get("input")), str(first.get("type")), where)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from service.metadata import Certificate, GoldenRows, RowError, row_errors
 from service.session import Session
 from training.errors import CertificateError
-from training.folding.torch_module import Shift
 from training.model import BatchNorm, Standardiser, TargetScale, output_task
 
 EPS = float(np.finfo(np.float32).eps)
@@ -85,7 +84,7 @@ class Truth:
         return cls(predictor, held_out, exact, run_file(unfolded_file, held_out.rows, optimise=False))
 
 
-def certify(path: Path, folded: nn.Sequential, truth: Truth) -> Certificate:
+def certify(path: Path, truth: Truth) -> Certificate:
     """Compare the file with the unfolded predictor; `check` holds the result to its limits.
 
     Raises:
@@ -93,7 +92,7 @@ def certify(path: Path, folded: nn.Sequential, truth: Truth) -> Certificate:
     """
     outputs = run_file(path, truth.held_out.rows)
     ours, plain = row_errors(outputs, truth.exact), row_errors(truth.float32, truth.exact)
-    parameters, ulp = _compare_parameters(path, truth.predictor, folded)
+    parameters, ulp = _compare_parameters(path, truth.predictor)
     agreement, ties = None, 0
     if output_task(truth.predictor) == "classification":
         float32_error = float(np.abs(truth.float32 - truth.exact).max())
@@ -165,11 +164,11 @@ def _compare_labels(
     return float((equal | tied).mean()), int(tied.sum())
 
 
-def _compare_parameters(path: Path, predictor: nn.Sequential, folded: nn.Sequential) -> tuple[int, float]:
+def _compare_parameters(path: Path, predictor: nn.Sequential) -> tuple[int, float]:
     """How many parameters the file stores in linear layers, and the largest distance from the exact fold."""
-    centre = next((_extended(layer.centre) for layer in folded if isinstance(layer, Shift)), None)
-    exact = list(_exact_layers(predictor, centre))
-    stored = list(_stored_layers(path))
+    graph = onnx.load(path).graph
+    exact = list(_exact_layers(predictor, _kept_shift(graph)))
+    stored = list(_stored_layers(graph))
     if [w.shape for w, _ in exact] != [w.shape for w, _ in stored]:
         raise CertificateError("the file's linear layers are not those of the model, nothing was published")
     pairs = [pair for e, s in zip(exact, stored, strict=True) for pair in zip(e, s, strict=True)]
@@ -215,9 +214,19 @@ def _exact_layers(
         yield A, c
 
 
-def _stored_layers(path: Path) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Weight (out, in) and bias (out,) of each Gemm in the file."""
-    graph = onnx.load(path).graph
+def _kept_shift(graph: onnx.GraphProto) -> _Extended | None:
+    """What the file subtracts from the features before anything else, if the fold kept a shift."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    first = graph.node[0]
+    if first.op_type != "Sub":
+        return None
+    return numpy_helper.to_array(tensors[first.input[1]]).astype(np.longdouble)
+
+
+def _stored_layers(
+    graph: onnx.GraphProto,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Weight (out, in) and bias (out,) of each Gemm in the graph."""
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Gemm":

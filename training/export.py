@@ -14,24 +14,25 @@ from torch import nn
 
 from service.metadata import KEY, ModelMetadata, Task
 from training.errors import ExportError
-from training.folding.torch_module import Shift
+from training.folding.report import FoldReport
+from training.folding.torch_module import FoldedModule
 
 INPUT = "features"
 OUTPUTS: dict[Task, str] = {"classification": "probabilities", "regression": "value"}
 
 
-def export_folded(folded: nn.Sequential, features: int, task: Task) -> onnx.ModelProto:
+def export_folded(folded: FoldedModule, features: int, task: Task, linear_layers: int) -> onnx.ModelProto:
     """A folded module as ONNX.
 
     Raises:
-        ExportError: the graph has a normalisation left, or more than one Gemm for a linear layer.
+        ExportError: the graph has a normalisation left, or not exactly one Gemm for each linear layer.
     """
-    model = export(folded, features, task)
-    _check_promises(model, folded)
+    model = export(folded.module, features, task)
+    _check_promises(model, linear_layers, folded.report)
     return model
 
 
-def export(module: nn.Sequential, features: int, task: Task) -> onnx.ModelProto:
+def export(module: nn.Module, features: int, task: Task) -> onnx.ModelProto:
     """A module as ONNX, node for node: input `features` float32 [N, features], output `probabilities`
     [N, classes] or `value` [N, 1].
     """
@@ -84,16 +85,13 @@ def _strip(graph: onnx.GraphProto) -> None:
         item.doc_string = ""
 
 
-def _check_promises(model: onnx.ModelProto, folded: nn.Sequential) -> None:
-    found = Counter(node.op_type for node in model.graph.node)
-    allowed = Counter(
-        "Gemm" if isinstance(layer, nn.Linear) else "Sub" if isinstance(layer, Shift) else "other"
-        for layer in folded
-    )
-    affine = Counter({op: found[op] for op in _AFFINE if found[op]})
-    expected = Counter({op: allowed[op] for op in _AFFINE if allowed[op]})
-    if affine != expected:
-        raise ExportError(f"the exported graph has {dict(affine)}, expected {dict(expected)}")
+def _check_promises(model: onnx.ModelProto, linear_layers: int, report: FoldReport) -> None:
+    """One Gemm for each linear layer, and nothing affine beside them but the shifts the report names."""
+    kept = sum(entry.direction == "split" for entry in report.entries)
+    expected = Counter({"Gemm": linear_layers}) + Counter({"Sub": kept})
+    found = Counter(node.op_type for node in model.graph.node if node.op_type in _AFFINE)
+    if found != expected:
+        raise ExportError(f"the exported graph has {dict(found)}, expected {dict(expected)}")
 
 
 _AFFINE = ("Gemm", "MatMul", "BatchNormalization", "Sub", "Add", "Mul", "Div")

@@ -97,9 +97,10 @@ def _seal(
     predictor: nn.Sequential, truth: certify.Truth, splits: Splits, scratch: Path, amp_limit: float
 ) -> Sealed:
     folded = fold_module(predictor, amp_limit)
-    model = export_folded(folded.module, len(splits.features), splits.task)
+    linear_layers = sum(isinstance(layer, nn.Linear) for layer in predictor)
+    model = export_folded(folded, len(splits.features), splits.task, linear_layers)
     onnx.save(model, scratch)
-    certificate = certify.certify(scratch, folded.module, truth)
+    certificate = certify.certify(scratch, truth)
     golden = certify.golden_rows(scratch, truth.held_out, certificate)
     return Sealed(model, folded.report, certificate, golden)
 

@@ -29,14 +29,14 @@ from training.folding.torch_module import fold_module
 WIDTH = {"wine": 13, "diabetes": 10}
 
 
-def sealed(folder: Path, dataset: Dataset, amp_limit: float = 0.0) -> tuple[Path, nn.Sequential, Truth]:
+def sealed(folder: Path, dataset: Dataset, amp_limit: float = 0.0) -> tuple[Path, Truth]:
     """A folded file with the truth about it."""
     task = "classification" if dataset == "wine" else "regression"
     unfolded, path = folder / "unfolded.onnx", folder / "model.onnx"
     onnx.save(export(predictor(dataset), WIDTH[dataset], task), unfolded)  # type: ignore[arg-type]
     folded = fold_module(predictor(dataset), amp_limit)
-    onnx.save(export_folded(folded.module, WIDTH[dataset], task), path)  # type: ignore[arg-type]
-    return path, folded.module, Truth.of(predictor(dataset), HeldOut.of(rows(dataset), 0), unfolded)
+    onnx.save(export_folded(folded, WIDTH[dataset], task, 3), path)  # type: ignore[arg-type]
+    return path, Truth.of(predictor(dataset), HeldOut.of(rows(dataset), 0), unfolded)
 
 
 @pytest.mark.parametrize("dataset", ["wine", "diabetes"])
@@ -71,28 +71,28 @@ def change(path: Path, name: str, by: float) -> None:
 
 
 def test_a_parameter_one_unit_off_is_found(tmp_path: Path) -> None:
-    path, folded, truth = sealed(tmp_path, "wine")
+    path, truth = sealed(tmp_path, "wine")
     change(path, "linear2.weight", 1)
-    certificate = certify(path, folded, truth)
+    certificate = certify(path, truth)
     assert 0.5 < certificate.parameters_max_ulp <= 1.5
     with pytest.raises(CertificateError, match="ulp from the exact fold"):
         check(certificate)
 
 
 def test_a_wrong_file_is_found_by_its_errors_and_labels(tmp_path: Path) -> None:
-    path, folded, truth = sealed(tmp_path, "wine")
+    path, truth = sealed(tmp_path, "wine")
     change(path, "head.bias", 2.0**22)
     with pytest.raises(CertificateError, match=r"mean error is .* of float32's.*labels differ beyond ties"):
-        check(certify(path, folded, truth))
+        check(certify(path, truth))
 
 
 def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
-    _, _, truth = sealed(tmp_path, "wine")
+    _, truth = sealed(tmp_path, "wine")
     other = nn.Sequential(nn.Linear(13, 4), nn.ReLU(), nn.Linear(4, 3), nn.Softmax(dim=-1)).eval()
     path = tmp_path / "other.onnx"
-    onnx.save(export_folded(other, 13, "classification"), path)
+    onnx.save(export(other, 13, "classification"), path)
     with pytest.raises(CertificateError, match="linear layers are not those of the model"):
-        certify(path, other, truth)
+        certify(path, truth)
 
 
 def certificate(**changes: object) -> Certificate:
@@ -142,8 +142,8 @@ def test_many_rows_are_cut_at_a_bound() -> None:
 
 
 def test_golden_rows_are_held_out_rows_with_the_files_own_outputs(tmp_path: Path) -> None:
-    path, folded, truth = sealed(tmp_path, "wine")
-    golden = golden_rows(path, truth.held_out, certify(path, folded, truth))
+    path, truth = sealed(tmp_path, "wine")
+    golden = golden_rows(path, truth.held_out, certify(path, truth))
     assert len(golden.inputs) == GOLDEN_ROWS
     assert np.array(golden.inputs, np.float32).tolist() == rows()[:GOLDEN_ROWS].tolist()
     assert np.array(golden.outputs).sum(1) == pytest.approx(1)

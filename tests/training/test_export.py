@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from training.folding.torch_module import FoldedModule, fold_module
 @pytest.fixture(scope="module")
 def classifier() -> tuple[FoldedModule, onnx.ModelProto]:
     folded = fold_module(predictor("wine"))
-    return folded, export_folded(folded.module, 13, "classification")
+    return folded, export_folded(folded, 13, "classification", 3)
 
 
 def ops(model: onnx.ModelProto) -> list[str]:
@@ -32,13 +33,13 @@ def test_a_folded_classifier_is_one_gemm_per_layer_and_a_softmax(
 
 def test_a_kept_shift_is_one_sub_in_front() -> None:
     folded = fold_module(predictor("wine"), amp_limit=0.0)
-    model = export_folded(folded.module, 13, "classification")
+    model = export_folded(folded, 13, "classification", 3)
     assert ops(model) == ["Sub", "Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
 
 
 def test_a_folded_regression_ends_with_its_last_gemm() -> None:
     folded = fold_module(predictor("diabetes"))
-    model = export_folded(folded.module, 10, "regression")
+    model = export_folded(folded, 10, "regression", 3)
     assert ops(model) == ["Gemm", "Relu", "Gemm", "Relu", "Gemm"]
     assert model.graph.output[0].name == "value"
 
@@ -71,8 +72,11 @@ def test_the_unfolded_model_is_exported_node_for_node() -> None:
 
 
 def test_a_module_that_still_normalises_breaks_the_promise() -> None:
+    folded = fold_module(predictor("wine"))
     with pytest.raises(ExportError, match="BatchNormalization"):
-        export_folded(predictor("wine"), 13, "classification")
+        export_folded(replace(folded, module=predictor("wine")), 13, "classification", 3)
+    with pytest.raises(ExportError, match=r"expected \{'Gemm': 2\}"):
+        export_folded(folded, 13, "classification", 2)
 
 
 def test_exporting_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:

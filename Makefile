@@ -19,7 +19,7 @@ install: .venv/installed ## set up .venv with everything: extras cpu, train and 
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 	  || { rm -rf .venv; echo "no virtual environment could be made: apt-get install python3-venv"; exit 1; }
 	@echo "installing into .venv (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[cpu,train,dev]'
 	@touch $@
 
 demo: .venv/installed ## train on scikit-learn's digits, fold, certify, publish and serve on PORT

@@ -25,6 +25,9 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._task is not None:
+            # Stopped early is finished too: the bar ends where the loop did.
+            self._progress.update(self._task, total=self._progress.tasks[0].completed)
         self._progress.stop()
 
     def epoch(self, epoch: Epoch) -> None:

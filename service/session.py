@@ -6,6 +6,7 @@ the CPU, so availability is checked first, fall-back is disabled, and the provid
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -114,6 +115,8 @@ def runtime_version() -> str:
 
 
 def _runtime() -> ModuleType:
+    # Its wheels report to their maker over the network unless told not to; a person may decide otherwise.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

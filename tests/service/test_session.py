@@ -1,4 +1,5 @@
 import builtins
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ def test_an_operator_the_runtime_does_not_know_is_refused(tmp_path: Path) -> Non
     model.graph.node[0].op_type = "NoSuchOperator"
     with pytest.raises(UnreadableModel, match="NoSuchOperator"):
         Session(graphs.put(model, tmp_path, "odd"))
+
+
+def test_the_runtimes_telemetry_is_off_unless_a_person_turned_it_on(file: Path) -> None:
+    Session(file)
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_auto_takes_the_cpu_here_and_says_why() -> None:

@@ -14,6 +14,11 @@ def test_the_environment_sets_what_no_flag_sets(monkeypatch: pytest.MonkeyPatch)
     assert Settings().models_dir == Path("/data/models")
 
 
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDSERVE_DEFAULT_MODEL", "")
+    assert Settings().default_model is None
+
+
 @pytest.mark.parametrize("wrong", [{"port": 70000}, {"workers": 0}, {"device": "tpu"}, {"unknown": 1}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -1,0 +1,262 @@
+"""The normalisations and other affines of a graph: BatchNorm operators and chains of Sub, Div, Mul, Add.
+
+A *site* is a run of operations, each used only by the next, that together compute y = scale·x + shift with
+constants laid along one axis: (x − mean) / sqrt(var + eps) · γ + β is one site, however it is written.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import Graph, Node
+
+from training.folding.affine import Affine, Array
+from training.folding.report import Reason
+from training.folding.torch_module.axes import aligned, dims, tensor_of
+from training.folding.torch_module.constants import Constants
+from training.folding.torch_module.field import Field
+from training.folding.torch_module.naming import module_path, value_users
+from training.folding.torch_module.operators import argument, is_call
+from training.folding.torch_module.refusal import Blocked
+from training.folding.torch_module.rounding import wide
+
+aten = torch.ops.aten
+
+EVAL_NORM = aten._native_batch_norm_legit_no_training.default
+"""What every BatchNorm in eval mode becomes, a SyncBatchNorm and F.batch_norm too."""
+
+TRAINING_NORMS = {
+    aten._native_batch_norm_legit.default: Reason.TRAINING_MODE,
+    aten._native_batch_norm_legit_functional.default: Reason.TRAINING_MODE,
+    aten.native_batch_norm.default: Reason.TRAINING_MODE,
+    aten._native_batch_norm_legit.no_stats: Reason.NO_RUNNING_STATISTICS,
+}
+"""Norms that use the statistics of the batch, with the reason why they stay."""
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One normalisation or affine.
+
+    Attributes:
+        layer: its name in the module.
+        kind: "BatchNorm", "Normalisation" (several operations) or "Affine" (one).
+        source: the tensor that comes in.
+        nodes: the operations, in order; the last one's result is what goes out.
+        field: what they compute, or None when that is not a constant affine.
+        refusal: why it stays, when that is known already.
+    """
+
+    layer: str
+    kind: str
+    source: Node
+    nodes: tuple[Node, ...]
+    field: Field | None
+    refusal: Blocked | None = None
+
+    @property
+    def result(self) -> Node:
+        """The node whose value the others see."""
+        return self.nodes[-1]
+
+    @property
+    def channels(self) -> int:
+        """Over how many channels it acts; 1 when all share one scale and shift."""
+        return int(np.prod(self.field.shape)) if self.field else 0
+
+    def joined(self, after: Site) -> Site:
+        """This site with the next one as one."""
+        assert self.field and after.field  # noqa: S101 - only sites with a field are joined
+        field = self.field.then(after.field)
+        if after.kind == "BatchNorm" and self.kind != "BatchNorm":
+            field = field.knowing(*after.field.seen_before(self.field))
+        norm = "BatchNorm" in (self.kind, after.kind)
+        names = [site.layer for site in (self, after) if not norm or site.kind == "BatchNorm"]
+        layer = " + ".join(names) if norm else self.layer
+        kind = "BatchNorm" if norm else "Normalisation"
+        return Site(layer, kind, self.source, self.nodes + after.nodes, field)
+
+
+def sites_of(graph: Graph, constants: Constants) -> list[Site]:
+    """Every site of a graph, in the order of the graph."""
+    found: dict[Node, Site] = {}
+    for node in graph.nodes:
+        site = _site(node, constants)
+        if site is None:
+            continue
+        before = found.get(site.source)
+        if before is not None and _join(before, site):
+            del found[site.source]
+            site = before.joined(site)
+        found[site.result] = site
+    return list(found.values())
+
+
+def _join(before: Site, site: Site) -> bool:
+    if before.field is None or site.field is None or before.refusal or site.refusal:
+        return False
+    alone = value_users(before.result) == {site.nodes[0]}
+    return alone and len({*before.field.varies, *site.field.varies}) <= 1
+
+
+def _site(node: Node, constants: Constants) -> Site | None:
+    if node.op != "call_function" or constants.is_constant(node):
+        return None
+    if node.target in TRAINING_NORMS:
+        reason = TRAINING_NORMS[node.target]
+        refusal = Blocked(reason, "it normalises with the statistics of the batch")
+        return Site(module_path(node), "BatchNorm", node.args[0], (node,), None, refusal)  # type: ignore[arg-type]
+    if is_call(node, EVAL_NORM):
+        return _norm(node, constants)
+    form = _FORMS.get(node.target)
+    try:
+        parts = form(node, constants) if form else None
+    except Blocked:
+        return None
+    if parts is None or not _in_place(node, parts[0]):
+        return None
+    source, field = parts
+    refusal = None if field.is_finite else Blocked(Reason.NON_FINITE, "a constant is infinite or not a number")
+    if len(field.varies) > 1:
+        return None
+    return Site(module_path(node), "Affine", source, (node,), field, refusal)
+
+
+def _in_place(node: Node, source: Node) -> bool:
+    """Whether the constant leaves shape and floating type of the tensor as they are."""
+    floating = tensor_of(source).dtype.is_floating_point and tensor_of(node).dtype.is_floating_point
+    return floating and dims(source) == dims(node)
+
+
+def _norm(node: Node, constants: Constants) -> Site | None:
+    results = [user for user in value_users(node) if is_call(user, operator.getitem)]
+    if [user.args[1] for user in results] != [0]:
+        return None
+    nodes, source = (node, results[0]), node.args[0]
+    assert isinstance(source, Node)  # noqa: S101 - the schema says so
+    name = module_path(node)
+    parts = [argument(node, key) for key in ("weight", "bias", "running_mean", "running_var")]
+    if not all(part is None or constants.is_constant(part) for part in parts):
+        refusal = Blocked(Reason.NOT_CONSTANT, "its parameters are computed from the input")
+        return Site(name, "BatchNorm", source, nodes, None, refusal)
+    gamma, beta, mean, var = (
+        wide([default]) if part is None else constants.value(part)
+        for part, default in zip(parts, (1.0, 0.0, 0.0, 1.0), strict=True)
+    )
+    return Site(name, "BatchNorm", source, nodes, *_statistics(node, gamma, beta, mean, var))
+
+
+def _statistics(
+    node: Node, gamma: Array, beta: Array, mean: Array, var: Array
+) -> tuple[Field | None, Blocked | None]:
+    eps = argument(node, "eps")
+    if not all(np.isfinite(part).all() for part in (gamma, beta, mean, var)):
+        return None, Blocked(Reason.NON_FINITE, "a statistic or parameter is infinite or not a number")
+    if (var + wide(eps) <= 0).any():
+        return None, Blocked(Reason.NEGATIVE_VARIANCE, "running_var + eps is not positive")
+    shape = [1] * len(dims(node.args[0]))  # type: ignore[arg-type]
+    shape[1] = -1
+    affine = Affine.batch_norm(gamma, beta, mean, var, eps)
+    field = Field(
+        affine.scale.reshape(shape), affine.shift.reshape(shape), mean.reshape(shape),
+        np.sqrt(var + wide(eps)).reshape(shape),
+    )
+    return field, None
+
+
+Parts = tuple[Node, Field] | None
+
+
+def _value(operand: Any, constants: Constants) -> Array | None:
+    if isinstance(operand, (int, float)) and not isinstance(operand, bool):
+        return wide(operand)
+    return constants.value(operand) if constants.is_constant(operand) else None
+
+
+def _laid(source: Node, scale: Array | float, shift: Array | float) -> Field:
+    rank = len(dims(source))
+    return Field.of(aligned(wide(scale), rank), aligned(wide(shift), rank))
+
+
+def _pair(node: Node, constants: Constants) -> tuple[Node, Array, bool] | None:
+    """The tensor, the constant, and whether the constant comes first."""
+    left, right = node.args[0], node.args[1]
+    if isinstance(left, Node) and not constants.is_constant(left):
+        value = _value(right, constants)
+        return None if value is None else (left, value, False)
+    if isinstance(right, Node) and not constants.is_constant(right):
+        value = _value(left, constants)
+        return None if value is None else (right, value, True)
+    return None
+
+
+def _sum(sign: float) -> Callable[[Node, Constants], Parts]:
+    def form(node: Node, constants: Constants) -> Parts:
+        pair = _pair(node, constants)
+        alpha = sign * float(argument(node, "alpha"))
+        if pair is None:
+            return None
+        source, value, first = pair
+        return source, _laid(source, alpha, value) if first else _laid(source, 1.0, alpha * value)
+
+    return form
+
+
+def _reversed_difference(node: Node, constants: Constants) -> Parts:
+    """rsub(a, b) = b − alpha·a."""
+    pair = _pair(node, constants)
+    alpha = float(argument(node, "alpha"))
+    if pair is None:
+        return None
+    source, value, first = pair
+    return source, _laid(source, 1.0, -alpha * value) if first else _laid(source, -alpha, value)
+
+
+def _product(node: Node, constants: Constants) -> Parts:
+    pair = _pair(node, constants)
+    return None if pair is None else (pair[0], _laid(pair[0], pair[1], 0.0))
+
+
+def _quotient(node: Node, constants: Constants) -> Parts:
+    pair = _pair(node, constants)
+    if pair is None or pair[2] or (pair[1] == 0).any():
+        return None
+    return pair[0], _laid(pair[0], 1.0 / pair[1], 0.0)
+
+
+def _negative(node: Node, constants: Constants) -> Parts:
+    del constants
+    source = node.all_input_nodes[0]
+    return source, _laid(source, -1.0, 0.0)
+
+
+def _fused(node: Node, constants: Constants) -> Parts:
+    """addcmul(t, a, b) = t + value·a·b with two constants."""
+    start, left, right = (argument(node, key) for key in ("self", "tensor1", "tensor2"))
+    if constants.is_constant(left):
+        left, right = right, left
+    if not constants.is_constant(start) or not constants.is_constant(right):
+        return None
+    factor = float(argument(node, "value")) * constants.value(right)
+    return left, _laid(left, factor, constants.value(start))
+
+
+_FORMS: dict[Any, Callable[[Node, Constants], Parts]] = {
+    aten.add.Tensor: _sum(1.0),
+    aten.add.Scalar: _sum(1.0),
+    aten.sub.Tensor: _sum(-1.0),
+    aten.sub.Scalar: _sum(-1.0),
+    aten.rsub.Scalar: _reversed_difference,
+    aten.rsub.Tensor: _reversed_difference,
+    aten.mul.Tensor: _product,
+    aten.mul.Scalar: _product,
+    aten.div.Tensor: _quotient,
+    aten.div.Scalar: _quotient,
+    aten.neg.default: _negative,
+    aten.addcmul.default: _fused,
+}

@@ -1,0 +1,89 @@
+"""At the end of a fold: unused parts are dropped, new constants are rounded once and stored under good names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import GraphModule
+
+from training.folding.torch_module.constants import Constants, NewConstant
+
+
+def store(module: GraphModule, constants: Constants) -> dict[str, NewConstant]:
+    """Gives every new constant that is used its tensor and its name.
+
+    A new value takes the name of the one it replaces where that is used no more; equal values share one
+    tensor, as the layers that used one weight did.
+
+    Returns:
+        the new constants by the names they are stored under.
+    """
+    _drop_unused(module)
+    stored: dict[str, NewConstant] = {}
+    shared: dict[Any, str] = {}
+    for node in module.graph.nodes:
+        if node.op != "get_attr" or node.target not in constants.new:
+            continue
+        new = constants.new[node.target]
+        key = (new.hint, new.dtype, new.value.shape, new.value.tobytes())
+        if key not in shared:
+            shared[key] = _free_name(module, new.hint)
+            _register(module, shared[key], new)
+            stored[shared[key]] = new
+        node.target = shared[key]
+    module.recompile()
+    return stored
+
+
+def _drop_unused(module: GraphModule) -> None:
+    for node in reversed(module.graph.nodes):
+        if not node.users and node.op in ("get_attr", "call_function") and not node.is_impure():
+            module.graph.erase_node(node)
+    used = {str(node.target) for node in module.graph.nodes if node.op == "get_attr"}
+    called = {str(node.target) for node in module.graph.nodes if node.op == "call_module"}
+    for prefix, child in list(module.named_modules(remove_duplicate=False)):
+        for name in [*child._parameters, *child._buffers]:
+            if (f"{prefix}.{name}" if prefix else name) not in used:
+                delattr(child, name)
+    _drop_empty(module, "", called)
+
+
+def _drop_empty(module: nn.Module, prefix: str, called: set[str]) -> None:
+    for name, child in list(module.named_children()):
+        path = f"{prefix}{name}"
+        _drop_empty(child, f"{path}.", called)
+        holds = child._parameters or child._buffers or child._modules or _plain_tensors(child)
+        if path not in called and not holds and type(child) is nn.Module:
+            delattr(module, name)
+
+
+def _plain_tensors(module: nn.Module) -> bool:
+    return any(isinstance(value, torch.Tensor) for value in vars(module).values())
+
+
+def _free_name(module: GraphModule, hint: str) -> str:
+    name, number = hint.replace("[", "_").replace("]", ""), 1
+    while _exists(module, name):
+        number += 1
+        name = f"{hint}_{number}"
+    return name
+
+
+def _exists(module: nn.Module, name: str) -> bool:
+    owner: Any = module
+    for part in name.split("."):
+        if not hasattr(owner, part):
+            return False
+        owner = getattr(owner, part)
+    return True
+
+
+def _register(module: nn.Module, name: str, new: NewConstant) -> None:
+    *path, last = name.split(".")
+    for part in path:
+        if part not in module._modules:
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    module.register_parameter(last, nn.Parameter(new.stored(), requires_grad=new.trainable))

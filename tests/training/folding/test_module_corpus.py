@@ -33,11 +33,22 @@ def row_error(module: nn.Module, folded: nn.Module, inputs: tuple) -> float:
         return value.double() if floating else value
 
     with torch.no_grad():
-        exact = copy.deepcopy(module).double()(*pytree.tree_map(double, inputs))
-        got = copy.deepcopy(folded).double()(*pytree.tree_map(double, inputs))
+        try:
+            exact = copy.deepcopy(module).double()(*pytree.tree_map(double, inputs))
+            got = copy.deepcopy(folded).double()(*pytree.tree_map(double, inputs))
+        except RuntimeError:  # it casts inside, and runs in its own type only
+            exact, got = module(*inputs), folded(*inputs)
     pairs = zip(pytree.tree_leaves(exact), pytree.tree_leaves(got), strict=True)
     errors = [float((a - b).abs().max() / a.abs().max().clamp_min(1e-30)) for a, b in pairs if a.numel()]
     return max(errors)
+
+
+def takes(module: nn.Module, inputs: tuple) -> bool:
+    try:
+        module(*inputs)
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 def left(report: FoldReport) -> int:
@@ -58,7 +69,7 @@ def test_pattern(pattern: Pattern) -> None:
     dtype = next((p.dtype for p in module.parameters()), torch.float32)
     for size in (batch_size(inputs), 1, 2, 6, 11):
         given = resized(inputs, size)
-        if pattern.name != "infinite_statistics":
+        if takes(module, given) and pattern.name != "infinite_statistics":
             assert row_error(module, folded.module, given) <= ROUNDING[dtype], f"batch size {size}\n{entries}"
     assert all(torch.equal(a, b) for a, b in zip(before.values(), module.state_dict().values(), strict=True))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.utils import _pytree as pytree
 
+from training.folding.torch_module.factories import follow_inputs
 from training.folding.torch_module.guards import Guard, guard_of
 from training.folding.torch_module.twin import Inputs
 
@@ -57,14 +59,14 @@ class NotCaptured(Exception):  # noqa: N818 - an outcome that the caller turns i
         self.data_dependent = "data-dependent" in str(cause) or "data-dependent" in type(cause).__name__
 
 
-def capture(module: nn.Module, inputs: Inputs) -> Captured:
-    """The graph of a module, with as many sizes free as it allows.
+def capture(module: nn.Module, inputs: Inputs, *, only_batch: bool = False) -> Captured:
+    """The graph of a module, with as many sizes free as it allows, or at most the first axes of its inputs.
 
     Raises:
         NotCaptured: it cannot be traced.
     """
     failure: Exception | None = None
-    for sizes in (_all_free, _batch_free, None):
+    for sizes in (_batch_free, None) if only_batch else (_all_free, _batch_free, None):
         try:
             return _captured(module, inputs, sizes(inputs) if sizes else None)
         except Exception as error:  # noqa: BLE001, PERF203 - whatever torch.export raises means "not this way"
@@ -77,11 +79,12 @@ def capture(module: nn.Module, inputs: Inputs) -> Captured:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """torch.export warns of its own deprecated insides and logs what it specialises."""
+    """torch.export warns of its own deprecated insides, logs what it specialises and prints where it gave up."""
     before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
+    logging.disable(logging.CRITICAL)
+    nowhere = io.StringIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -117,6 +120,7 @@ def _plain(traced: nn.Module) -> GraphModule:
             traced.graph.erase_node(node)
         elif node.op == "call_function" and node.target in (aten.view.default, aten._unsafe_view.default):
             node.target = aten.reshape.default
+    follow_inputs(traced.graph)
     traced.graph._tracer_cls = None  # that of export cannot be made again when the result is unpickled
     _without_leaf_specs(traced)
     return GraphModule(traced, traced.graph)

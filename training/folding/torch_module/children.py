@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from training.folding.report import FoldEntry, FoldError
+from training.folding.torch_module.hooks import watched, without_hooks
 from training.folding.torch_module.proof import prove
 from training.folding.torch_module.twin import Inputs, run, twin
 
@@ -23,11 +24,12 @@ def fold_children(original: nn.Module, inputs: Inputs, fold: Fold) -> tuple[nn.M
     """A copy with every child folded that can be, and the entries of those children."""
     folded = twin(original)
     entries: list[FoldEntry] = []
-    calls = _calls(original, inputs)
+    silent = without_hooks(original, watched(original, inputs))
+    calls = _calls(silent, inputs)
     for path, child in list(folded.named_children()):
         entries += _replace(folded, path, child, calls, fold)
     if any(entry.direction != "left" for entry in entries):
-        prove(original, folded, {}, inputs)
+        prove(silent, without_hooks(folded, watched(folded, inputs)), {}, inputs)
     return folded, tuple(entries)
 
 

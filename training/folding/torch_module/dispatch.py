@@ -21,6 +21,7 @@ class Dispatch(nn.Module):
 
     def __init__(self, graphs: list[nn.Module], otherwise: nn.Module | None, names: tuple[str, ...]) -> None:
         super().__init__()
+        _share(graphs)
         self.graphs = nn.ModuleList(graphs)
         self.otherwise = otherwise
         self._names = names
@@ -37,6 +38,17 @@ class Dispatch(nn.Module):
         if self.otherwise is None:
             raise ValueError("no graph of the folded module stands for inputs of these shapes")
         return self.otherwise(*args)
+
+
+def _share(graphs: list[nn.Module]) -> None:
+    """Equal parameters of several graphs become one."""
+    first: dict[tuple[object, ...], nn.Parameter] = {}
+    for graph in graphs:
+        for child in graph.modules():
+            for name, value in child._parameters.items():
+                if value is not None:
+                    key = (value.dtype, value.device, value.shape, value.detach().double().cpu().numpy().tobytes())
+                    child._parameters[name] = first.setdefault(key, value)
 
 
 def argument_names(module: nn.Module) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from training.folding.torch_module.capture import NotCaptured
 from training.folding.torch_module.children import fold_children
 from training.folding.torch_module.dispatch import Dispatch, argument_names
 from training.folding.torch_module.graph_fold import GraphFold, fold_graph, operations
+from training.folding.torch_module.hooks import watched, without_hooks
 from training.folding.torch_module.proof import prove
 from training.folding.torch_module.twin import Inputs, run, twin
 from training.folding.torch_module.variants import Variant, Variants, variants_of
@@ -49,12 +51,55 @@ def fold_module(
     Raises:
         FoldError: the module fails on its example inputs, or the folded one disagrees with it.
     """
-    original = twin(module)
+    name = type(module).__name__
+    if isinstance(module, torch.jit.ScriptModule):
+        raise FoldError(name, Reason.NOT_EXPORTABLE, "a scripted module has no Python code left to trace")
     try:
-        run(twin(original), example_inputs)
+        watchers = watched(module, example_inputs)
+        run(without_hooks(module, watchers), example_inputs)
     except Exception as error:
-        raise FoldError(type(module).__name__, Reason.EXAMPLE_FAILS, str(error).split("\n")[0]) from error
-    return _Folding(forward, amp_limit).fold(original, example_inputs)
+        raise FoldError(name, Reason.EXAMPLE_FAILS, str(error).split("\n")[0]) from error
+    return _Folding(forward, amp_limit).fold(twin(module), example_inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Graph:
+    """One folded graph and how many operations it had before."""
+
+    module: GraphModule
+    fold: GraphFold
+    before: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Traced:
+    """The folded graphs of one module, and whether they stand for every batch size it takes."""
+
+    graphs: tuple[_Graph, ...]
+    complete: bool
+
+    @property
+    def entries(self) -> tuple[FoldEntry, ...]:
+        """Those of the first graph; of another one where that knows more layers or had to leave one."""
+        merged: dict[tuple[str, int], FoldEntry] = {}
+        for graph in self.graphs:
+            seen: Counter[str] = Counter()
+            for entry in graph.fold.entries:
+                key = (entry.layer, seen[entry.layer])
+                seen[entry.layer] += 1
+                if key not in merged or entry.direction == "left":
+                    merged[key] = entry
+        return tuple(merged.values())
+
+    @property
+    def folded(self) -> int:
+        """How many normalisations are gone."""
+        return sum(entry.direction != "left" for entry in self.entries)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any graph is."""
+        return any(graph.fold.changed for graph in self.graphs)
 
 
 @dataclass(frozen=True)
@@ -65,35 +110,48 @@ class _Folding:
     amp_limit: float
 
     def fold(self, original: nn.Module, inputs: Inputs) -> FoldedModule:
+        watchers = watched(original, inputs)
+        if watchers:
+            detail = f"a hook watches {', '.join(sorted(watchers)) or 'the module'}"
+            return self._by_children(original, inputs, Reason.HOOKS, detail)
         try:
-            variants = variants_of(original, inputs)
+            traced = self._traced(original, inputs)
         except NotCaptured as refusal:
-            return self._by_children(original, inputs, refusal)
-        folds = [self._graph(original, variant) for variant in variants.all]
-        if not any(fold.changed for _, fold, _ in folds):
-            before = folds[0][2]
-            return FoldedModule(twin(original), _report(original, original, folds[0][1].entries, before, before))
-        folded = self._joined(original, inputs, variants, [graph for graph, _, _ in folds])
-        entries = _merged(fold.entries for _, fold, _ in folds)
-        after = operations(folds[0][0])
-        return FoldedModule(folded, _report(original, folded, entries, folds[0][2], after))
+            reason = Reason.DATA_DEPENDENT if refusal.data_dependent else Reason.NOT_EXPORTABLE
+            return self._by_children(original, inputs, reason, str(refusal))
+        before = traced.graphs[0].before
+        if not traced.changed:
+            return FoldedModule(twin(original), _report(original, original, traced.entries, before, before))
+        folded = self._joined(original, inputs, traced)
+        after = operations(traced.graphs[0].module)
+        return FoldedModule(folded, _report(original, folded, traced.entries, before, after))
 
-    def _graph(self, original: nn.Module, variant: Variant) -> tuple[GraphModule, GraphFold, int]:
-        graph = variant.captured.graph_module
-        before = operations(graph)
-        fold = fold_graph(graph, forward=self.forward, amp_limit=self.amp_limit)
-        graph = variant.captured.guarded()
+    def _traced(self, original: nn.Module, inputs: Inputs) -> _Traced:
+        """All sizes free first; with only the batch free when that lets more be folded."""
+        traced = self._graphs(original, variants_of(original, inputs))
+        if any(entry.reason is Reason.CHANNELS_DIFFER for entry in traced.entries):
+            fixed = self._graphs(original, variants_of(original, inputs, only_batch=True))
+            if fixed.folded > traced.folded:
+                return fixed
+        return traced
+
+    def _graphs(self, original: nn.Module, variants: Variants) -> _Traced:
+        return _Traced(tuple(self._graph(original, each) for each in variants.all), variants.complete)
+
+    def _graph(self, original: nn.Module, variant: Variant) -> _Graph:
+        module = variant.captured.graph_module
+        before = operations(module)
+        fold = fold_graph(module, forward=self.forward, amp_limit=self.amp_limit)
+        guarded = variant.captured.guarded()
         if fold.changed:
-            prove(original, graph, fold.new, variant.inputs)
-        return graph, fold, before
+            prove(original, guarded, fold.new, variant.inputs)
+        return _Graph(guarded, fold, before)
 
-    def _joined(
-        self, original: nn.Module, inputs: Inputs, variants: Variants, graphs: list[GraphModule]
-    ) -> nn.Module:
-        if len(graphs) == 1 and variants.complete:
-            return graphs[0]
-        rest = None if variants.complete else self._rest(original, inputs)
-        joined = Dispatch(list(graphs), rest, argument_names(original))
+    def _joined(self, original: nn.Module, inputs: Inputs, traced: _Traced) -> nn.Module:
+        if len(traced.graphs) == 1 and traced.complete:
+            return traced.graphs[0].module
+        rest = None if traced.complete else self._rest(original, inputs)
+        joined = Dispatch([graph.module for graph in traced.graphs], rest, argument_names(original))
         prove(original, joined, {}, inputs)
         return joined
 
@@ -102,11 +160,10 @@ class _Folding:
         folded, _ = fold_children(original, inputs, self.fold)
         return folded
 
-    def _by_children(self, original: nn.Module, inputs: Inputs, refusal: NotCaptured) -> FoldedModule:
+    def _by_children(self, original: nn.Module, inputs: Inputs, reason: Reason, detail: str) -> FoldedModule:
         folded, entries = fold_children(original, inputs, self.fold)
-        reason = Reason.DATA_DEPENDENT if refusal.data_dependent else Reason.NOT_EXPORTABLE
         known = {entry.layer for entry in entries}
-        left = [entry for entry in _norms(original, reason, str(refusal)) if entry.layer not in known]
+        left = [entry for entry in _norms(original, reason, detail) if entry.layer not in known]
         count = len(list(original.modules()))
         return FoldedModule(folded, _report(original, folded, (*entries, *left), count, count))
 
@@ -117,22 +174,10 @@ def _norms(module: nn.Module, reason: Reason, detail: str) -> Iterable[FoldEntry
             yield FoldEntry(name, "BatchNorm", child.num_features, None, "left", None, reason, detail)
 
 
-def _merged(all_entries: Iterable[tuple[FoldEntry, ...]]) -> tuple[FoldEntry, ...]:
-    """The entries of several graphs of one module: a layer left in any of them counts as left."""
-    merged: dict[tuple[str, str], FoldEntry] = {}
-    for number, entries in enumerate(all_entries):
-        for position, entry in enumerate(entries):
-            key = (entry.layer, str(position) if number == 0 else "")
-            known = next((k for k, e in merged.items() if e.layer == entry.layer and number), key)
-            if known not in merged or entry.direction == "left":
-                merged[known] = entry
-    return tuple(merged.values())
-
-
 def _report(
     original: nn.Module, folded: nn.Module, entries: tuple[FoldEntry, ...], before: int, after: int
 ) -> FoldReport:
-    return FoldReport(tuple(replace(e) for e in entries), _size(original), _size(folded), before, after)
+    return FoldReport(entries, _size(original), _size(folded), before, after)
 
 
 def _size(module: nn.Module) -> int:

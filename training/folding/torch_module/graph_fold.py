@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch.fx import GraphModule, Node
@@ -13,9 +14,10 @@ from training.folding.torch_module.constants import Constants, NewConstant
 from training.folding.torch_module.edits import AddAfter, Edit, Editor
 from training.folding.torch_module.forward import Forward
 from training.folding.torch_module.naming import SIZES_ONLY, module_path
+from training.folding.torch_module.operators import is_call
 from training.folding.torch_module.refusal import Blocked
 from training.folding.torch_module.simplify import simplify
-from training.folding.torch_module.sites import Site, sites_of
+from training.folding.torch_module.sites import EVAL_NORM, TRAINING_NORMS, Site, sites_of
 from training.folding.torch_module.storing import store
 
 
@@ -82,8 +84,8 @@ def fold_graph(module: GraphModule, *, forward: bool, amp_limit: float) -> Graph
         for site in reversed(sites):
             if site not in done:
                 _attempt(folder.onward, site, done, blocked)
-    entries = tuple(done[site] if site in done else _left(site, blocked[site]) for site in sites)
-    return GraphFold(entries, store(module, folder.constants))
+    entries = [done[site] if site in done else _left(site, blocked[site]) for site in sites]
+    return GraphFold((*entries, *_inside_branches(module)), store(module, folder.constants))
 
 
 def operations(module: GraphModule) -> int:
@@ -94,7 +96,9 @@ def operations(module: GraphModule) -> int:
     )
 
 
-def _attempt(move, site: Site, done: dict[Site, FoldEntry], blocked: dict[Site, Blocked]) -> None:  # type: ignore[no-untyped-def]
+def _attempt(
+    move: Callable[[Site], FoldEntry], site: Site, done: dict[Site, FoldEntry], blocked: dict[Site, Blocked]
+) -> None:
     if site.refusal is not None:
         return
     try:
@@ -108,6 +112,15 @@ def _clearer(before: Blocked, after: Blocked) -> Blocked:
     """The more telling of two refusals, with the detail of both."""
     chosen = after if before.reason is Reason.NO_LINEAR_NEIGHBOUR else before
     return Blocked(chosen.reason, f"{before.detail}; {after.detail}")
+
+
+def _inside_branches(module: GraphModule) -> Iterator[FoldEntry]:
+    """Norms in the graphs that torch.cond and its kin choose from by the data."""
+    for name, child in module.named_modules():
+        for node in child.graph.nodes if name and isinstance(child, GraphModule) else ():
+            if is_call(node, EVAL_NORM, *TRAINING_NORMS):
+                detail = f"it runs in the branch {name}"
+                yield FoldEntry(module_path(node), "BatchNorm", 0, None, "left", None, Reason.DATA_DEPENDENT, detail)
 
 
 def _left(site: Site, refusal: Blocked) -> FoldEntry:

@@ -67,7 +67,10 @@ class Site:
     @property
     def channels(self) -> int:
         """Over how many channels it acts; 1 when all share one scale and shift."""
-        return int(np.prod(self.field.shape)) if self.field else 0
+        if self.field is not None:
+            return int(np.prod(self.field.shape))
+        size = dims(self.source)[1]
+        return size if isinstance(size, int) else 0
 
     def joined(self, after: Site) -> Site:
         """This site with the next one as one."""

@@ -44,14 +44,17 @@ class Variants:
     complete: bool
 
 
-def variants_of(module: nn.Module, inputs: Inputs) -> Variants:
+def variants_of(module: nn.Module, inputs: Inputs, *, only_batch: bool = False) -> Variants:
     """Traces a module at its example inputs, then at every batch size that no graph stands for.
+
+    With `only_batch` other sizes are fixed, which lets channels be followed through a view that mixes them
+    with pixels.
 
     Raises:
         NotCaptured: the module cannot be traced at its example inputs.
     """
     first = _several_rows(module, inputs)
-    found = [Variant(capture(twin(module), first), first)]
+    found = [Variant(capture(twin(module), first, only_batch=only_batch), first)]
     complete = True
     for size in _sizes(found[0], inputs):
         given = resized(inputs, size)
@@ -61,7 +64,7 @@ def variants_of(module: nn.Module, inputs: Inputs) -> Variants:
             complete = False
             break
         try:
-            found.append(Variant(capture(twin(module), given), given))
+            found.append(Variant(capture(twin(module), given, only_batch=only_batch), given))
         except NotCaptured:
             complete = False
     return Variants(tuple(found), complete)

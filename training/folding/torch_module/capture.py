@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import warnings
@@ -68,7 +69,7 @@ def capture(module: nn.Module, inputs: Inputs, *, only_batch: bool = False) -> C
     failure: Exception | None = None
     for sizes in (_batch_free, None) if only_batch else (_all_free, _batch_free, None):
         try:
-            return _captured(module, inputs, sizes(inputs) if sizes else None)
+            return _captured(module, inputs, sizes(_bound(module, inputs)) if sizes else None)
         except Exception as error:  # noqa: BLE001, PERF203 - whatever torch.export raises means "not this way"
             failure = failure or error
             if NotCaptured(error).data_dependent:
@@ -120,10 +121,22 @@ def _plain(traced: nn.Module) -> GraphModule:
             traced.graph.erase_node(node)
         elif node.op == "call_function" and node.target in (aten.view.default, aten._unsafe_view.default):
             node.target = aten.reshape.default
+    _drop_clones(traced)
     follow_inputs(traced.graph)
     traced.graph._tracer_cls = None  # that of export cannot be made again when the result is unpickled
     _without_leaf_specs(traced)
     return GraphModule(traced, traced.graph)
+
+
+def _drop_clones(traced: GraphModule) -> None:
+    """A Dropout in eval mode is traced as a copy, which nobody needs in a graph that writes to nothing."""
+    for node in list(traced.graph.nodes):
+        if node.op != "call_function" or node.target is not aten.clone.default:
+            continue
+        source = node.args[0]
+        if source.op == "call_function" and not any(user.op == "output" for user in node.users):
+            node.replace_all_uses_with(source)
+            traced.graph.erase_node(node)
 
 
 def _without_leaf_specs(traced: GraphModule) -> None:
@@ -138,15 +151,20 @@ def _plain_spec(spec: pytree.TreeSpec) -> pytree.TreeSpec:
     return pytree.TreeSpec(spec.type, spec._context, [_plain_spec(child) for child in spec._children])
 
 
-def _all_free(inputs: Inputs) -> Any:
+def _bound(module: nn.Module, inputs: Inputs) -> dict[str, Any]:
+    """The inputs by the names they have in forward, as export wants their sizes described."""
+    return dict(inspect.signature(module.forward).bind(*inputs).arguments)
+
+
+def _all_free(inputs: dict[str, Any]) -> Any:
     return _free(inputs, lambda axis, size: axis == 0 or size > 1)
 
 
-def _batch_free(inputs: Inputs) -> Any:
+def _batch_free(inputs: dict[str, Any]) -> Any:
     return _free(inputs, lambda axis, size: axis == 0)
 
 
-def _free(inputs: Inputs, chosen: Any) -> Any:
+def _free(inputs: dict[str, Any], chosen: Any) -> Any:
     def sizes(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return None

@@ -1,7 +1,7 @@
 """Small forms of a dozen known architectures, each with its inputs and the normalisations it must keep.
 
-Residual networks (He et al. 2016), inverted residuals (Sandler et al. 2018), pre-activation dense blocks
-(Huang et al. 2017), U-Net (Ronneberger et al. 2015), Mixer (Tolstikhin et al. 2021), PointNet (Qi et al. 2017).
+Residual networks (He et al. 2016), inverted residuals (Sandler et al. 2018), dense blocks (Huang et al.),
+U-Net (Ronneberger et al. 2015), Mixer (Tolstikhin et al. 2021), PointNet (Qi et al. 2017).
 """
 
 from __future__ import annotations
@@ -42,14 +42,18 @@ def bottleneck() -> Case:
 
 def inverted_residual() -> Case:
     expand = nn.Sequential(nn.Conv2d(4, 16, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
-    depthwise = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
+    depthwise = nn.Sequential(
+        nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.BatchNorm2d(16), nn.ReLU6()
+    )
     project = nn.Sequential(nn.Conv2d(16, 4, 1, bias=False), nn.BatchNorm2d(4))
     net = nn.Sequential(expand, depthwise, project)
     return Fn(lambda m, x: x + m.net(x), net=net), images(4), 0
 
 
 def squeeze_excite() -> Case:
-    gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 2, 1), nn.SiLU(), nn.Conv2d(2, 8, 1), nn.Sigmoid())
+    gate = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 2, 1), nn.SiLU(), nn.Conv2d(2, 8, 1), nn.Sigmoid()
+    )
     body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU())
 
     def forward(m: Any, x: Tensor) -> Tensor:
@@ -75,7 +79,13 @@ def dense_block() -> Case:
 
 def cnn_1d() -> Case:
     blocks = [nn.Conv1d(2, 8, 5, padding=2), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2)]
-    blocks += [nn.Conv1d(8, 8, 3, padding=1), nn.BatchNorm1d(8), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten()]
+    blocks += [
+        nn.Conv1d(8, 8, 3, padding=1),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+    ]
     return nn.Sequential(*blocks, nn.BatchNorm1d(8), nn.Linear(8, 3)), (torch.randn(3, 2, 20),), 0
 
 
@@ -94,7 +104,7 @@ def mixer() -> Case:
 
     def forward(m: Any, x: Tensor) -> Tensor:
         y = m.embed(x)
-        y = y + m.tokens(m.first(y.transpose(1, 2)))  .transpose(1, 2)
+        y = y + m.tokens(m.first(y.transpose(1, 2))).transpose(1, 2)
         return m.head(m.second((y + m.channels(y)).transpose(1, 2)).mean(2))
 
     def block(width: int) -> nn.Sequential:
@@ -106,7 +116,9 @@ def mixer() -> Case:
 
 
 def autoencoder() -> Case:
-    encoder = nn.Sequential(nn.Linear(12, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3), nn.BatchNorm1d(3))
+    encoder = nn.Sequential(
+        nn.Linear(12, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3), nn.BatchNorm1d(3)
+    )
     decoder = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 12), nn.Sigmoid())
     return nn.Sequential(encoder, decoder), (torch.randn(4, 12),), 0
 
@@ -120,7 +132,11 @@ def conv_autoencoder() -> Case:
 def pointnet() -> Case:
     layers = [nn.Conv1d(3, 8, 1), nn.BatchNorm1d(8), nn.ReLU(), nn.Conv1d(8, 16, 1), nn.BatchNorm1d(16)]
     head = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2))
-    return Fn(lambda m, x: m.head(m.net(x).amax(2)), net=nn.Sequential(*layers), head=head), (torch.randn(2, 3, 9),), 0
+    return (
+        Fn(lambda m, x: m.head(m.net(x).amax(2)), net=nn.Sequential(*layers), head=head),
+        (torch.randn(2, 3, 9),),
+        0,
+    )
 
 
 def wide_and_deep() -> Case:
@@ -146,8 +162,19 @@ def temporal_convolution() -> Case:
 
 
 BUILDERS: tuple[Callable[[], Case], ...] = (
-    resnet_block, bottleneck, inverted_residual, squeeze_excite, dense_block, cnn_1d, unet_block, mixer,
-    autoencoder, conv_autoencoder, pointnet, wide_and_deep, temporal_convolution,
+    resnet_block,
+    bottleneck,
+    inverted_residual,
+    squeeze_excite,
+    dense_block,
+    cnn_1d,
+    unet_block,
+    mixer,
+    autoencoder,
+    conv_autoencoder,
+    pointnet,
+    wide_and_deep,
+    temporal_convolution,
 )
 
 

@@ -53,8 +53,9 @@ def pattern(kind: str, left: int = 0) -> Callable[[Callable[[], Case]], Callable
 
 def randomised(module: nn.Module) -> nn.Module:
     """Statistics and parameters that no shortcut survives, in eval mode."""
+    norms = (nn.modules.batchnorm._NormBase, Written)
     for child in module.modules():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm | Written) and child.running_mean is not None:
+        if isinstance(child, norms) and child.running_mean is not None:
             child.running_mean.normal_()
             child.running_var.uniform_(0.3, 2.0)
             if child.weight is not None:
@@ -100,7 +101,9 @@ class Written(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         if self.inverse:
-            return (h - self.running_mean) * torch.rsqrt(self.running_var + self.eps) * self.weight + self.bias
+            return (h - self.running_mean) * torch.rsqrt(
+                self.running_var + self.eps
+            ) * self.weight + self.bias
         return (h - self.running_mean) / torch.sqrt(self.running_var + self.eps) * self.weight + self.bias
 
 
@@ -163,7 +166,12 @@ def functional() -> Case:
     def forward(m: Any, h: Tensor) -> Tensor:
         return F.batch_norm(m.fc(h), m.mean, m.var, m.weight, m.shift, False, 0.1, 1e-3)
 
-    parts = {"mean": torch.randn(7), "var": torch.rand(7) + 0.5, "weight": torch.randn(7), "shift": torch.randn(7)}
+    parts = {
+        "mean": torch.randn(7),
+        "var": torch.rand(7) + 0.5,
+        "weight": torch.randn(7),
+        "shift": torch.randn(7),
+    }
     return Fn(forward, fc=nn.Linear(5, 7), **parts), x(4, 5)
 
 
@@ -183,7 +191,9 @@ def functional_linear() -> Case:
 
 @pattern("backward")
 def matmul() -> Case:
-    return Fn(lambda m, h: m.bn(h @ m.matrix), matrix=nn.Parameter(torch.randn(5, 7)), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return Fn(
+        lambda m, h: m.bn(h @ m.matrix), matrix=nn.Parameter(torch.randn(5, 7)), bn=nn.BatchNorm1d(7)
+    ), x(4, 5)
 
 
 @pattern("backward")
@@ -223,7 +233,9 @@ def conv1d() -> Case:
 
 @pattern("backward")
 def conv2d() -> Case:
-    return seq(nn.Conv2d(3, 6, 3, padding=1, stride=2), nn.BatchNorm2d(6), nn.ReLU(inplace=True)), x(4, 3, 8, 8)
+    return seq(nn.Conv2d(3, 6, 3, padding=1, stride=2), nn.BatchNorm2d(6), nn.ReLU(inplace=True)), x(
+        4, 3, 8, 8
+    )
 
 
 @pattern("backward")
@@ -280,7 +292,9 @@ def through_flatten_of_one_pixel() -> Case:
 @pattern("backward")
 def through_transpose() -> Case:
     """Linear on (N, L, D), normalised over D after a transpose: the classic layout of sequence models."""
-    return Fn(lambda m, h: m.bn(m.fc(h).transpose(1, 2)), fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 7, 5)
+    return Fn(lambda m, h: m.bn(m.fc(h).transpose(1, 2)), fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(
+        4, 7, 5
+    )
 
 
 @pattern("backward")
@@ -335,7 +349,9 @@ def through_global_pool() -> Case:
 
 @pattern("backward")
 def through_mean() -> Case:
-    return Fn(lambda m, h: m.bn(m.conv(h).mean((2, 3))), conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm1d(6)), x(2, 3, 8, 8)
+    return Fn(lambda m, h: m.bn(m.conv(h).mean((2, 3))), conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm1d(6)), x(
+        2, 3, 8, 8
+    )
 
 
 @pattern("backward")
@@ -401,7 +417,9 @@ def concat_with_embedding() -> Case:
 @pattern("backward")
 def residual_of_two() -> Case:
     forward = lambda m, h: m.bn(m.a(h) + m.b(h))  # noqa: E731
-    return Fn(forward, a=nn.Conv2d(3, 6, 3, padding=1), b=nn.Conv2d(3, 6, 1), bn=nn.BatchNorm2d(6)), x(2, 3, 6, 6)
+    return Fn(forward, a=nn.Conv2d(3, 6, 3, padding=1), b=nn.Conv2d(3, 6, 1), bn=nn.BatchNorm2d(6)), x(
+        2, 3, 6, 6
+    )
 
 
 @pattern("backward")
@@ -508,7 +526,12 @@ def written_out_over_images() -> Case:
         y = (y - m.mean.view(1, -1, 1, 1)) / (m.var.view(1, -1, 1, 1) + 1e-5).sqrt()
         return y * m.gain[None, :, None, None] + m.offset[None, :, None, None]
 
-    parts = {"mean": torch.randn(6), "var": torch.rand(6) + 0.5, "gain": torch.randn(6), "offset": torch.randn(6)}
+    parts = {
+        "mean": torch.randn(6),
+        "var": torch.rand(6) + 0.5,
+        "gain": torch.randn(6),
+        "offset": torch.randn(6),
+    }
     return Fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
 
 
@@ -521,7 +544,12 @@ def frozen_scale_and_shift() -> Case:
         shift = m.offset - m.mean * scale
         return m.conv(h) * scale.reshape(1, -1, 1, 1) + shift.reshape(1, -1, 1, 1)
 
-    parts = {"mean": torch.randn(6), "var": torch.rand(6) + 0.5, "gain": torch.randn(6), "offset": torch.randn(6)}
+    parts = {
+        "mean": torch.randn(6),
+        "var": torch.rand(6) + 0.5,
+        "gain": torch.randn(6),
+        "offset": torch.randn(6),
+    }
     return Fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
 
 
@@ -620,6 +648,60 @@ def in_place_after() -> Case:
 
 
 @pattern("backward")
+def bilinear() -> Case:
+    forward = lambda m, a, b: m.bn(m.product(a, b))  # noqa: E731
+    parts = {"product": nn.Bilinear(3, 4, 5), "bn": nn.BatchNorm1d(5)}
+    return Fn(forward, **parts), (torch.randn(4, 3), torch.randn(4, 4))
+
+
+@pattern("backward")
+def constant_operand() -> Case:
+    parts = {"row": nn.Parameter(torch.randn(1, 5)), "bn": nn.BatchNorm1d(5)}
+    return Fn(lambda m, h: h * m.bn(m.row), **parts), x(4, 5)
+
+
+@pattern("backward")
+def instance_norm_with_statistics() -> Case:
+    norm = nn.InstanceNorm2d(6, affine=True, track_running_stats=True)
+    return seq(nn.Conv2d(3, 6, 3), norm), x(2, 3, 6, 6)
+
+
+@pattern("backward")
+def unpooled_depth_to_space() -> Case:
+    def forward(m: Any, h: Tensor) -> Tensor:
+        y = m.conv(h)
+        n, _, height, width = y.shape
+        y = y.view(n, 2, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
+        return m.bn(y.reshape(n, 2, 2 * height, 2 * width))
+
+    return Fn(forward, conv=nn.Conv2d(3, 8, 3), bn=nn.BatchNorm2d(2)), x(2, 3, 6, 6)
+
+
+@pattern("backward")
+def standardised_weight() -> Case:
+    """Weight standardisation: the weight is a function of parameters alone."""
+
+    def forward(m: Any, h: Tensor) -> Tensor:
+        w = m.conv.weight
+        w = (w - w.mean((1, 2, 3), keepdim=True)) / w.std((1, 2, 3), keepdim=True)
+        return m.bn(F.conv2d(h, w, m.conv.bias))
+
+    return Fn(forward, conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm2d(6)), x(2, 3, 6, 6)
+
+
+@pattern("backward")
+def stacked() -> Case:
+    forward = lambda m, h: m.bn(torch.stack([m.a(h), m.b(h)], 1))  # noqa: E731
+    return Fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7), bn=nn.BatchNorm1d(2)), x(4, 5)
+
+
+@pattern("backward")
+def mixed_precision() -> Case:
+    """The layer in bfloat16, the norm's parameters in float32."""
+    return seq(nn.Linear(5, 7).bfloat16(), nn.BatchNorm1d(7)), (torch.randn(4, 5).bfloat16(),)
+
+
+@pattern("backward")
 def zero_scale() -> Case:
     class Dead(nn.BatchNorm1d):
         def forward(self, h: Tensor) -> Tensor:
@@ -638,7 +720,9 @@ def norm_first() -> Case:
 
 @pattern("forward")
 def norm_after_activation() -> Case:
-    return seq(nn.Linear(5, 7), nn.ReLU(), nn.BatchNorm1d(7), nn.Dropout(0.2), nn.Linear(7, 3, bias=False)), x(4, 5)
+    return seq(
+        nn.Linear(5, 7), nn.ReLU(), nn.BatchNorm1d(7), nn.Dropout(0.2), nn.Linear(7, 3, bias=False)
+    ), x(4, 5)
 
 
 @pattern("forward")
@@ -676,7 +760,9 @@ def before_reflecting_convolution() -> Case:
 
 @pattern("forward")
 def flatten_then_linear() -> Case:
-    return seq(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 5)), x(2, 3, 6, 6)
+    return seq(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 5)), x(
+        2, 3, 6, 6
+    )
 
 
 @pattern("forward")
@@ -707,6 +793,15 @@ def concat_then_linear() -> Case:
 
     parts = {"table": nn.Embedding(10, 4), "bn": nn.BatchNorm1d(5), "fc": nn.Linear(9, 3)}
     return Fn(forward, **parts), (torch.randn(4, 5), torch.tensor([1, 2, 3, 9]))
+
+
+@pattern("forward")
+def concat_with_itself() -> Case:
+    def forward(m: Any, h: Tensor) -> Tensor:
+        y = m.bn(h.relu())
+        return m.fc(torch.cat([y, h, y * 2], 1))
+
+    return Fn(forward, bn=nn.BatchNorm1d(5), fc=nn.Linear(15, 3)), x(4, 5)
 
 
 @pattern("forward")
@@ -813,6 +908,22 @@ def without_statistics() -> Case:
 def same_size_wrong_axis() -> Case:
     """Linear on (N, C, D), normalised over axis 1, where C equals the number of its outputs."""
     return seq(nn.Linear(5, 7), nn.BatchNorm1d(7)), x(4, 7, 5)
+
+
+@pattern("trap", left=1)
+def concat_over_the_other_axis() -> Case:
+    """The concat is as wide as the norm has channels, along the axis that is not normalised."""
+    forward = lambda m, h: m.bn(torch.cat([m.a(h), m.b(h)], 2))  # noqa: E731
+    return Fn(forward, a=nn.Linear(5, 3), b=nn.Linear(5, 4), bn=nn.BatchNorm1d(7)), x(2, 7, 5)
+
+
+@pattern("trap", left=2)
+def two_norms_of_one_layer() -> Case:
+    def forward(m: Any, h: Tensor) -> Tensor:
+        y = m.fc(h)
+        return m.a(y) * m.b(y)
+
+    return Fn(forward, fc=nn.Linear(5, 7), a=nn.BatchNorm1d(7), b=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("trap", left=1)

@@ -1,4 +1,4 @@
-"""What surrounds a fold: refusals and their reasons, what the result can be used for, what it leaves alone."""
+"""Around a fold: refusals and their reasons, what the result can be used for, what it leaves alone."""
 
 import copy
 import pickle
@@ -51,7 +51,9 @@ def test_the_result_is_an_ordinary_module() -> None:
     again = copy.deepcopy(folded)
     again.load_state_dict(folded.state_dict())
     assert all(parameter.requires_grad for parameter in folded.parameters())
-    torch.testing.assert_close(folded.to(torch.float64)(X.double()), module.double()(X.double()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        folded.to(torch.float64)(X.double()), module.double()(X.double()), atol=1e-6, rtol=0
+    )
     assert folded(input=X.double()).requires_grad
 
 
@@ -132,7 +134,9 @@ def test_hooks_that_change_what_passes_are_part_of_the_graph() -> None:
 
 
 def test_hooks_that_watch_go_on_watching() -> None:
-    module = randomised(nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Sequential(nn.Linear(7, 7), nn.BatchNorm1d(7))))
+    module = randomised(
+        nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.Sequential(nn.Linear(7, 7), nn.BatchNorm1d(7)))
+    )
     seen: list[Tensor] = []
     module[0].register_forward_hook(lambda m, args, out: seen.append(out))
     folded = fold_module(module, (X,))
@@ -221,7 +225,9 @@ def test_shared_weights_are_copied_on_write_and_stay_shared_where_they_can() -> 
 
 
 def test_image_sizes_stay_free() -> None:
-    module = randomised(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1)))
+    module = randomised(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+    )
     folded = fold_module(module, (torch.randn(2, 3, 8, 8),)).module
     for shape in ((1, 3, 5, 9), (3, 3, 17, 6)):
         rows = torch.randn(shape)
@@ -272,10 +278,18 @@ def test_an_old_style_weight_norm_is_folded() -> None:
 
 
 def test_the_training_module_folds_completely() -> None:
-    """Standardiser, hidden layers with the norm written out, and target scaling, as the pipeline builds them."""
+    """Standardiser, hidden layers with the norm written out and target scaling, as in the pipeline."""
     parts: dict[str, Any] = {"mean": torch.randn(5), "scale": torch.rand(5) + 0.5}
     parts |= {"target_mean": torch.tensor(3.0), "target_scale": torch.tensor(20.0)}
-    hidden = [nn.Linear(5, 8), Written(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 8), Written(8, shared=True), nn.ReLU()]
+    hidden = [
+        nn.Linear(5, 8),
+        Written(8),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(8, 8),
+        Written(8, shared=True),
+        nn.ReLU(),
+    ]
     net = nn.Sequential(*hidden, nn.Linear(8, 1))
 
     def forward(m: Any, h: Tensor) -> Tensor:

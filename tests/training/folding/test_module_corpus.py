@@ -67,7 +67,7 @@ def test_pattern(pattern: Pattern) -> None:
         assert folded.report.folded, entries
         assert norms_in(folded.module) == 0, entries
     dtype = next((p.dtype for p in module.parameters()), torch.float32)
-    for size in (batch_size(inputs), 1, 2, 6, 11):
+    for size in (batch_size(inputs), 1, 6):
         given = resized(inputs, size)
         if takes(module, given) and pattern.name != "infinite_statistics":
             assert row_error(module, folded.module, given) <= ROUNDING[dtype], f"batch size {size}\n{entries}"

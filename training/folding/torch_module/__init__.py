@@ -7,6 +7,7 @@
 A module that cannot be traced is folded child by child (`children`).
 """
 
-from training.folding.torch_module.folding import FoldedModule, fold_module
+from training.folding.torch_module.folding import fold_module
+from training.folding.torch_module.result import FoldedModule
 
 __all__ = ["FoldedModule", "fold_module"]

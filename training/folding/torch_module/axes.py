@@ -46,7 +46,7 @@ def extents(array: Array) -> tuple[int, ...]:
 
 
 def collapsed(array: Array) -> Array:
-    """One value along each axis where all are equal. Sound, because such axes have one size for all inputs."""
+    """One value along each axis where all are equal. Sound: such axes have one size for all inputs."""
     for axis in extents(array):
         first = array.take([0], axis=axis)
         if np.array_equal(np.broadcast_to(first, array.shape), array, equal_nan=True):
@@ -57,26 +57,26 @@ def collapsed(array: Array) -> Array:
 def aligned(array: Array, rank: int) -> Array:
     """An array that broadcasts from the right, written with all axes."""
     if array.ndim > rank:
-        raise Blocked(Reason.CHANNELS_DIFFER, f"a constant of rank {array.ndim} meets a tensor of rank {rank}")
+        raise Blocked(
+            Reason.CHANNELS_DIFFER, f"a constant of rank {array.ndim} meets a tensor of rank {rank}"
+        )
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
-def unmoved(array: Array, fill: float) -> Array:
+def unmoved(array: Array, _: float) -> Array:
     """The move of an operation that keeps every element in its place."""
-    del fill
     return array
 
 
 def permuted(order: Sequence[int]) -> Move:
     """Axis i of the result is axis order[i] of the operand."""
-    return lambda array, fill: np.transpose(array, order)
+    return lambda array, _: np.transpose(array, order)
 
 
 def still(axes: Sequence[int], why: str) -> Move:
     """The operation mixes elements along these axes, so nothing may vary along them."""
 
-    def move(array: Array, fill: float) -> Array:
-        del fill
+    def move(array: Array, _: float) -> Array:
         if any(array.shape[axis] > 1 for axis in axes):
             raise Blocked(Reason.CHANNELS_DIFFER, f"{why} along the axis that is normalised")
         return array
@@ -97,20 +97,19 @@ def chained(*moves: Move) -> Move:
 
 def without(axes: Sequence[int]) -> Move:
     """Drops axes along which nothing varies."""
-    return lambda array, fill: np.squeeze(array, axis=tuple(axes))
+    return lambda array, _: np.squeeze(array, axis=tuple(axes))
 
 
 def inserted(axes: Sequence[int]) -> Move:
     """Adds axes along which nothing varies; positions are those of the result."""
-    return lambda array, fill: np.expand_dims(array, axis=tuple(axes))
+    return lambda array, _: np.expand_dims(array, axis=tuple(axes))
 
 
 def regrouped(before: Dims, after: Dims) -> Move:
     """A view: axes are split and merged in row-major order."""
     groups = _groups(before, after)
 
-    def move(array: Array, fill: float) -> Array:
-        del fill
+    def move(array: Array, _: float) -> Array:
         full: list[int] = []
         target: list[int] = []
         for old, new in groups:
@@ -128,8 +127,7 @@ def regrouped(before: Dims, after: Dims) -> Move:
 def window(axis: int, start: int, size: Any) -> Move:
     """A part of one axis."""
 
-    def move(array: Array, fill: float) -> Array:
-        del fill
+    def move(array: Array, _: float) -> Array:
         if array.shape[axis] == 1:
             return array
         return collapsed(array.take(range(start, start + _fixed(size)), axis=axis))

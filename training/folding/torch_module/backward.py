@@ -90,7 +90,7 @@ class Backward:
         return [Swap(node, "", table, value * affine.scale + affine.shift, table)]
 
     def _across(self, node: Node, field: Field) -> list[Edit] | None:
-        if is_call(node, operator.getitem) and is_call(node.args[0], *_SPLITS):
+        if is_call(node, operator.getitem) and is_call(node.args[0], *SPLITS):
             return self._from_part(node, field)
         way = crossing(node)
         if way is None:
@@ -104,7 +104,8 @@ class Backward:
     def _from_part(self, node: Node, field: Field) -> list[Edit]:
         """One part of a split: the other parts stay as they are."""
         split, index = node.args
-        assert isinstance(split, Node) and isinstance(index, int)  # noqa: S101 - getitem of a split
+        assert isinstance(split, Node)  # noqa: S101 - getitem of a split
+        assert isinstance(index, int)  # noqa: S101
         whole = split.all_input_nodes[0]
         if sum(is_call(user, operator.getitem) and user.args[1] == index for user in split.users) != 1:
             raise Blocked(Reason.OUTPUT_ALSO_USED, "the part is used twice")
@@ -114,11 +115,9 @@ class Backward:
             field, size = field.moved(axes.inserted([axis])), 1
         else:
             size = axes.dims(node)[axis]
-        wide_field = Field(
-            *(np.broadcast_to(a, _with(a.shape, axis, size)) for a in (field.scale, field.shift)),
-            field.mean, field.deviation,
-        )
-        placed = wide_field.moved(axes.placed(axis, start, size, total))
+        scale, shift = (np.broadcast_to(a, _with(a.shape, axis, size)) for a in (field.scale, field.shift))
+        whole_part = replace(field, scale=scale, shift=shift)
+        placed = whole_part.moved(axes.placed(axis, start, size, total))
         return self.absorb(whole, placed, split)
 
     def concat(self, node: Node, field: Field) -> list[Edit]:
@@ -153,7 +152,9 @@ class Backward:
         if terms[0] is terms[1]:
             weight = 1 + _factor(node)
             if weight == 0:
-                raise Blocked(Reason.NO_LINEAR_NEIGHBOUR, "a difference of one tensor with itself is before it")
+                raise Blocked(
+                    Reason.NO_LINEAR_NEIGHBOUR, "a difference of one tensor with itself is before it"
+                )
             return self.absorb(terms[0], replace(field, shift=field.shift / weight), node)
         first = self.absorb(terms[0], field.moved(_broadcast(terms[0], node)), node)
         rest = field.without_shift().moved(_broadcast(terms[1], node))
@@ -170,7 +171,9 @@ def _used_only_by(node: Node, user: Node) -> None:
     if any(other.op == "output" for other in others):
         raise Blocked(Reason.GRAPH_OUTPUT, f"{node.name} before it is also an output")
     if others:
-        raise Blocked(Reason.OUTPUT_ALSO_USED, f"{node.name} before it is also used by {min(o.name for o in others)}")
+        raise Blocked(
+            Reason.OUTPUT_ALSO_USED, f"{node.name} before it is also used by {min(o.name for o in others)}"
+        )
 
 
 def _tensors(node: Node) -> list[Node]:
@@ -209,9 +212,7 @@ def _broadcast(term: Node, node: Node) -> axes.Move:
     before, after = axes.dims(term), axes.dims(node)
     missing = len(after) - len(before)
     grown = [i for i in range(len(after)) if i < missing or (before[i - missing] == 1 and after[i] != 1)]
-    return axes.chained(
-        axes.still(grown, "a term is repeated"), axes.without(list(range(missing)))
-    )
+    return axes.chained(axes.still(grown, "a term is repeated"), axes.without(list(range(missing))))
 
 
 def _with(shape: tuple[int, ...], axis: int, size: Any) -> tuple[int, ...]:
@@ -222,7 +223,13 @@ def _operation(node: Node) -> str:
     return node.target.__name__ if callable(node.target) else str(node.name)
 
 
-_SPLITS = (aten.split.Tensor, aten.split_with_sizes.default, aten.split.sizes, aten.chunk.default, aten.unbind.int)
+SPLITS = (
+    aten.split.Tensor,
+    aten.split_with_sizes.default,
+    aten.split.sizes,
+    aten.chunk.default,
+    aten.unbind.int,
+)
 
 _JOINS: dict[Any, Callable[[Backward, Node, Field], list[Edit]]] = {
     aten.cat.default: Backward.concat,

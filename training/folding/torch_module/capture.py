@@ -37,6 +37,13 @@ class Captured:
     graph_module: GraphModule
     guard: Guard
 
+    @property
+    def fixed(self) -> bool:
+        """Whether all sizes but those of the first axes are fixed."""
+        values = [node.meta.get("val") for node in _inputs(self.graph_module)]
+        tensors = [value for value in values if isinstance(value, torch.Tensor)]
+        return all(isinstance(size, int) for tensor in tensors for size in tensor.shape[1:])
+
     def guarded(self) -> GraphModule:
         """The graph with the check of its inputs built in."""
         module = self.graph_module
@@ -70,7 +77,7 @@ def capture(module: nn.Module, inputs: Inputs, *, only_batch: bool = False) -> C
     for sizes in (_batch_free, None) if only_batch else (_all_free, _batch_free, None):
         try:
             return _captured(module, inputs, sizes(_bound(module, inputs)) if sizes else None)
-        except Exception as error:  # noqa: BLE001, PERF203 - whatever torch.export raises means "not this way"
+        except Exception as error:
             failure = failure or error
             if NotCaptured(error).data_dependent:
                 break
@@ -80,7 +87,7 @@ def capture(module: nn.Module, inputs: Inputs, *, only_batch: bool = False) -> C
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """torch.export warns of its own deprecated insides, logs what it specialises and prints where it gave up."""
+    """torch.export warns of its own insides, logs what it specialises and prints where it gave up."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     nowhere = io.StringIO()
@@ -92,8 +99,13 @@ def quiet() -> Iterator[None]:
         logging.disable(before)
 
 
+def _oblivious(wanted: bool) -> Any:
+    """Without this a size of 1 is neither traced as free nor excluded where the code asks for it."""
+    return symbolic_shapes.patch(backed_size_oblivious=wanted)  # type: ignore[attr-defined]
+
+
 def _captured(module: nn.Module, inputs: Inputs, shapes: Any) -> Captured:
-    with quiet(), torch.no_grad(), symbolic_shapes.patch(backed_size_oblivious=shapes is not None):
+    with quiet(), torch.no_grad(), _oblivious(shapes is not None):
         exported = torch.export.export(module, inputs, dynamic_shapes=shapes, strict=False)
         program = exported.run_decompositions({})
         traced = program.module(check_guards=False)
@@ -111,7 +123,7 @@ def _inputs(module: GraphModule) -> list[Node]:
 
 
 def _plain(traced: nn.Module) -> GraphModule:
-    """An ordinary GraphModule: no input hooks, train() and eval() allowed, no checks of types and devices.
+    """An ordinary GraphModule: no input hooks, train() and eval() allowed, no checks of types.
 
     Views become reshapes: once a normalisation is gone its operand may not be contiguous.
     """
@@ -140,7 +152,7 @@ def _drop_clones(traced: GraphModule) -> None:
 
 
 def _without_leaf_specs(traced: GraphModule) -> None:
-    """torch's own class for a leaf warns when it is copied, which would make every copy of the result warn."""
+    """torch's own class for a leaf warns when it is copied, and so would every copy of the result."""
     codegen = traced.graph._codegen
     info = codegen.pytree_info  # type: ignore[attr-defined]
     out_spec = info.out_spec and _plain_spec(info.out_spec)
@@ -161,7 +173,7 @@ def _all_free(inputs: dict[str, Any]) -> Any:
 
 
 def _batch_free(inputs: dict[str, Any]) -> Any:
-    return _free(inputs, lambda axis, size: axis == 0)
+    return _free(inputs, lambda axis, _: axis == 0)
 
 
 def _free(inputs: dict[str, Any], chosen: Any) -> Any:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
 from training.folding.report import FoldEntry, FoldError
 from training.folding.torch_module.hooks import watched, without_hooks
 from training.folding.torch_module.proof import prove
+from training.folding.torch_module.result import FoldedModule
 from training.folding.torch_module.twin import Inputs, run, twin
 
-if TYPE_CHECKING:
-    from training.folding.torch_module.folding import FoldedModule
-
-Fold = Callable[[nn.Module, Inputs], "FoldedModule"]
+Fold = Callable[[nn.Module, Inputs], FoldedModule]
 
 
 def fold_children(original: nn.Module, inputs: Inputs, fold: Fold) -> tuple[nn.Module, tuple[FoldEntry, ...]]:
@@ -55,7 +53,7 @@ def _calls(original: nn.Module, inputs: Inputs) -> dict[str, Inputs]:
     names = Counter(id(child) for _, child in probe.named_modules(remove_duplicate=False))
 
     def record(path: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Inputs, kwargs: dict[str, Any]) -> None:
+        def hook(_: nn.Module, args: Inputs, kwargs: dict[str, Any]) -> None:
             if not kwargs:
                 seen.setdefault(path, args)
 

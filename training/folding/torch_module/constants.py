@@ -113,7 +113,7 @@ class Constants:
         if node.op == "get_attr":
             name = str(node.target)
             return as_double(self.new[name].value) if name in self.new else _widened(self._tensors[name])
-        args = map_arg(node.args, self._double)
+        args: tuple[Any, ...] = map_arg(node.args, self._double)
         kwargs: dict[str, Any] = dict(map_arg(node.kwargs, self._double))
         if node.target is torch.ops.aten._to_copy.default and _keeps_value(node):
             return _widened(args[0])

@@ -68,11 +68,14 @@ class Contraction:
         data, constant, result = self.letters
         shape, times = [], 1
         for axis, letter in enumerate(data):
-            shape.append(self.weight.shape[constant.index(letter)] if letter in constant else shift.shape[axis])
+            shape.append(
+                self.weight.shape[constant.index(letter)] if letter in constant else shift.shape[axis]
+            )
             if letter not in constant and letter not in result and shift.shape[axis] == 1:
                 times *= self._fixed(axis)
         full = np.broadcast_to(shift, shape)
-        return np.einsum(f"{data},{constant}->{result}", full, self.weight) * times
+        total: Array = np.einsum(f"{data},{constant}->{result}", full, self.weight) * times
+        return total
 
     def _fixed(self, axis: int) -> int:
         if not isinstance(self.sizes[axis], int):
@@ -83,7 +86,9 @@ class Contraction:
         inner = [i for i, letter in enumerate(self.letters[1]) if letter not in self.letters[2]]
         rows = np.moveaxis(weight, inner, range(-len(inner), 0)) if inner else weight[..., None]
         rows = rows.reshape(-1, int(np.prod([weight.shape[i] for i in inner], dtype=int)))
-        mean, deviation = (np.full(rows.shape[1], float(np.abs(a).mean())) for a in (field.mean, field.deviation))
+        mean, deviation = (
+            np.full(rows.shape[1], float(np.abs(a).mean())) for a in (field.mean, field.deviation)
+        )
         return amplification(rows.astype(np.float64), np.zeros(len(rows)), mean, deviation)
 
 

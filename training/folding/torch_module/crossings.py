@@ -1,7 +1,7 @@
 """Operations a field can cross: nothing is computed there that y = scale·x + shift per channel would change.
 
-Each rule says where the elements go, forward and backward, whether a shift survives the way (the mean of a
-window does, a window that counts zeros of the padding does not) and whether the scale must be ≥ 0 (a maximum).
+Each rule says where the elements go, forward and backward; whether a shift survives (in the mean of a
+window it does, in one that counts zeros of the padding not); whether the scale must be ≥ 0 (a maximum).
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Crossing:
 
     def _check(self, field: Field) -> None:
         if self.shift is not None and field.shift.any():
-            raise Blocked(self.shift, "an operation on the way does not keep a shift")
+            what = "padding" if self.shift is Reason.ZERO_PADDING else "an activation or a sum"
+            raise Blocked(self.shift, f"{what} on the way does not keep a shift")
         if self.positive and (field.scale < 0).any():
             raise Blocked(Reason.NEGATIVE_SCALE, "a maximum is on the way and a scale is negative")
 
@@ -65,16 +66,15 @@ def crossing(node: Node) -> Crossing | None:
     if node.op != "call_function":
         return None
     if is_call(node, operator.getitem) and node.args[1] == 0:
-        source = node.args[0]
-        rule = _FIRST_OF.get(source.target) if isinstance(source, Node) else None
-        return rule(source) if rule else None
+        source = node.all_input_nodes[0]
+        first = _FIRST_OF.get(source.target)
+        return first(source) if first else None
     rule = _RULES.get(node.target)
     return rule(node) if rule else None
 
 
 def _operand(node: Node) -> Node:
-    operand = node.all_input_nodes[0]
-    return operand
+    return node.all_input_nodes[0]
 
 
 def _same(node: Node) -> Crossing:
@@ -249,17 +249,17 @@ def _pixels(node: Node, channels_first: bool) -> Crossing | None:
     axis = len(axes.dims(operand)) - 3
     spatial = axes.still([axis + 1, axis + 2], "pixels change places")
 
-    def many(array: Array, fill: float) -> Array:
-        del fill
+    def many(array: Array, _: float) -> Array:
         return array if array.shape[axis] == 1 else np.repeat(array, factor**2, axis=axis)
 
-    def few(array: Array, fill: float) -> Array:
-        del fill
+    def few(array: Array, _: float) -> Array:
         if array.shape[axis] == 1:
             return array
         shape = list(array.shape)
         shape[axis : axis + 1] = [shape[axis] // factor**2, factor**2]
-        return np.squeeze(axes.still([axis + 1], "channels become pixels")(_even(array, shape, axis), 0), axis + 1)
+        return np.squeeze(
+            axes.still([axis + 1], "channels become pixels")(_even(array, shape, axis), 0), axis + 1
+        )
 
     moves = (few, many) if channels_first else (many, few)
     return Crossing(operand, axes.chained(spatial, moves[0]), axes.chained(spatial, moves[1]))
@@ -277,8 +277,7 @@ def _shuffle(node: Node) -> Crossing:
     groups = argument(node, "groups")
 
     def mover(first: int) -> Move:
-        def move(array: Array, fill: float) -> Array:
-            del fill
+        def move(array: Array, _: float) -> Array:
             if array.shape[1] == 1:
                 return array
             shape = array.shape
@@ -300,15 +299,28 @@ Rule = Callable[[Node], Crossing | None]
 
 _RULES: dict[Any, Rule] = {
     **dict.fromkeys(
-        [aten.clone.default, aten.alias.default, aten.detach.default, aten.contiguous.default, aten.lift_fresh_copy.default],
+        [
+            aten.clone.default,
+            aten.alias.default,
+            aten.detach.default,
+            aten.contiguous.default,
+            aten.lift_fresh_copy.default,
+        ],
         _same,
     ),
     aten._to_copy.default: _cast,
     aten.to.dtype: _cast,
     **dict.fromkeys(
         [
-            aten.view.default, aten.reshape.default, aten._unsafe_view.default, aten.flatten.using_ints,
-            aten.unflatten.int, aten.unsqueeze.default, aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims,
+            aten.view.default,
+            aten.reshape.default,
+            aten._unsafe_view.default,
+            aten.flatten.using_ints,
+            aten.unflatten.int,
+            aten.unsqueeze.default,
+            aten.squeeze.default,
+            aten.squeeze.dim,
+            aten.squeeze.dims,
         ],
         _view,
     ),

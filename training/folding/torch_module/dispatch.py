@@ -47,7 +47,12 @@ def _share(graphs: list[nn.Module]) -> None:
         for child in graph.modules():
             for name, value in child._parameters.items():
                 if value is not None:
-                    key = (value.dtype, value.device, value.shape, value.detach().double().cpu().numpy().tobytes())
+                    key = (
+                        value.dtype,
+                        value.device,
+                        value.shape,
+                        value.detach().double().cpu().numpy().tobytes(),
+                    )
                     child._parameters[name] = first.setdefault(key, value)
 
 

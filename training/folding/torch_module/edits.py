@@ -42,7 +42,7 @@ Edit = Swap | AddAfter
 
 
 class Editor:
-    """Applies edits to one graph; every new value is a new constant, so nothing shared is changed in place."""
+    """Applies edits to one graph; every new value is a new constant, so nothing shared is written to."""
 
     def __init__(self, graph: Graph, constants: Constants) -> None:
         self._graph = graph

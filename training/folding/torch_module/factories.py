@@ -1,4 +1,4 @@
-"""Tensors a graph makes itself follow its inputs: zeros of the input's type and device, not of those once traced.
+"""Tensors a graph makes itself follow its inputs: zeros of their type and device, not of those once traced.
 
 `torch.zeros(n, dtype=x.dtype, device=x.device)` is traced as float32 on the CPU; after `.to(...)` the graph
 would mix types. Where the type is that of an input, the tensor is made like that input.

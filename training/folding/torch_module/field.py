@@ -52,6 +52,11 @@ class Field:
         both = self._flat(shape).then(after._flat(shape))
         return Field(both.scale.reshape(shape), both.shift.reshape(shape), self.mean, self.deviation)
 
+    def beside(self, other: Field) -> Field:
+        """Two fields that act on different places of one tensor, together."""
+        both = self.then(other)
+        return both.knowing(self.mean + other.mean, self.deviation * other.deviation)
+
     def knowing(self, mean: Array, deviation: Array) -> Field:
         """The same field of an input with this mean and deviation."""
         return Field(self.scale, self.shift, mean, deviation)

@@ -20,21 +20,9 @@ from training.folding.torch_module.dispatch import Dispatch, argument_names
 from training.folding.torch_module.graph_fold import GraphFold, fold_graph, operations
 from training.folding.torch_module.hooks import watched, without_hooks
 from training.folding.torch_module.proof import prove
+from training.folding.torch_module.result import FoldedModule
 from training.folding.torch_module.twin import Inputs, run, twin
 from training.folding.torch_module.variants import Variant, Variants, variants_of
-
-
-@dataclass(frozen=True, eq=False)
-class FoldedModule:
-    """A module without the normalisations that could be folded.
-
-    Attributes:
-        module: an ordinary module; a copy of the original when nothing was folded.
-        report: what became of each normalisation.
-    """
-
-    module: nn.Module
-    report: FoldReport
 
 
 def fold_module(
@@ -55,11 +43,14 @@ def fold_module(
     if isinstance(module, torch.jit.ScriptModule):
         raise FoldError(name, Reason.NOT_EXPORTABLE, "a scripted module has no Python code left to trace")
     try:
-        watchers = watched(module, example_inputs)
-        run(without_hooks(module, watchers), example_inputs)
+        original = twin(module)
+    except Exception as error:
+        raise FoldError(name, Reason.NOT_EXPORTABLE, f"it cannot be copied: {error}") from error
+    try:
+        run(without_hooks(original, watched(original, example_inputs)), example_inputs)
     except Exception as error:
         raise FoldError(name, Reason.EXAMPLE_FAILS, str(error).split("\n")[0]) from error
-    return _Folding(forward, amp_limit).fold(twin(module), example_inputs)
+    return _Folding(forward, amp_limit).fold(original, example_inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +119,13 @@ class _Folding:
 
     def _traced(self, original: nn.Module, inputs: Inputs) -> _Traced:
         """All sizes free first; with only the batch free when that lets more be folded."""
-        traced = self._graphs(original, variants_of(original, inputs))
-        if any(entry.reason is Reason.CHANNELS_DIFFER for entry in traced.entries):
-            fixed = self._graphs(original, variants_of(original, inputs, only_batch=True))
-            if fixed.folded > traced.folded:
-                return fixed
+        variants = variants_of(original, inputs)
+        fixed = variants.all[0].captured.fixed
+        traced = self._graphs(original, variants)
+        if not fixed and traced.folded < len(traced.entries):
+            narrower = self._graphs(original, variants_of(original, inputs, only_batch=True))
+            if narrower.folded > traced.folded:
+                return narrower
         return traced
 
     def _graphs(self, original: nn.Module, variants: Variants) -> _Traced:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field as default
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.fx import Node
 from training.folding.affine import Array
 from training.folding.report import Reason
 from training.folding.torch_module import axes
-from training.folding.torch_module.backward import part_of, starts
+from training.folding.torch_module.backward import SPLITS, part_of, starts
 from training.folding.torch_module.constants import Constants
 from training.folding.torch_module.contractions import contraction_of
 from training.folding.torch_module.crossings import crossing
@@ -70,7 +71,7 @@ class Forward:
         except Blocked as first:
             for centre in _centres(site.field, axes.tensor_of(site.source).dtype):
                 try:
-                    return self._split(site, site.field, *centre)
+                    return self._split(site, *centre)
                 except Blocked:
                     continue
             raise first from None
@@ -83,7 +84,7 @@ class Forward:
             raise Blocked(Reason.AMPLIFICATION, detail)
         return plan
 
-    def _split(self, site: Site, field: Field, centre: Array, rest: Field) -> Plan:
+    def _split(self, site: Site, centre: Array, rest: Field) -> Plan:
         plan = Plan(centre=centre)
         self._push(site.result, rest, plan)
         return plan
@@ -145,7 +146,7 @@ class Forward:
 
     def _into_part(self, user: Node, node: Node, field: Field, plan: Plan) -> bool:
         """A split: every part goes on with its own part of the field."""
-        if not is_call(user, *_SPLITS):
+        if not is_call(user, *SPLITS) or user.all_input_nodes[0] is not node:
             return False
         for part in sorted(value_users(user)):
             if not is_call(part, operator.getitem):
@@ -167,20 +168,30 @@ def _centres(field: Field, dtype: torch.dtype) -> list[tuple[Array, Field]]:
     found = [(stored, field.centred(stored))]
     if (field.scale != 0).all():
         whole = -field.shift / field.scale
-        rest = Field(field.scale, field.shift[(slice(0, 1),) * field.shift.ndim] * 0, field.mean - whole, field.deviation)
+        rest = Field(
+            field.scale,
+            field.shift[(slice(0, 1),) * field.shift.ndim] * 0,
+            field.mean - whole,
+            field.deviation,
+        )
         found.append((whole, rest))
     return found
 
 
 def _concat(user: Node, node: Node, field: Field) -> Field:
+    """Each place where the tensor stands takes the field; the other tensors are left as they are."""
     parts: list[Node] = list(argument(user, "tensors"))
     axis = argument(user, "dim") % len(axes.dims(user))
-    if parts.count(node) != 1:
-        raise Blocked(Reason.OUTPUT_ALSO_USED, "it is concatenated twice")
-    start, size = starts(user, parts, axis)[parts.index(node)], axes.dims(node)[axis]
-    if not isinstance(start, int):
-        raise Blocked(Reason.CHANNELS_DIFFER, "tensors of free size are concatenated")
-    return field.moved(axes.placed(axis, start, size, axes.dims(user)[axis]))
+    size, total = axes.dims(node)[axis], axes.dims(user)[axis]
+    whole: Field | None = None
+    for part, start in zip(parts, starts(user, parts, axis), strict=True):
+        if part is node:
+            if not isinstance(start, int):
+                raise Blocked(Reason.CHANNELS_DIFFER, "tensors of free size are concatenated")
+            placed = field.moved(axes.placed(axis, start, size, total))
+            whole = placed if whole is None else whole.beside(placed)
+    assert whole is not None  # noqa: S101 - the concat uses the tensor
+    return whole
 
 
 def _stack(user: Node, node: Node, field: Field) -> Field:
@@ -191,8 +202,6 @@ def _stack(user: Node, node: Node, field: Field) -> Field:
     place = axes.placed(axis, parts.index(node), 1, len(parts))
     return field.moved(axes.chained(axes.inserted([axis]), place))
 
-
-_SPLITS = (aten.split.Tensor, aten.split_with_sizes.default, aten.split.sizes, aten.chunk.default, aten.unbind.int)
 
 _JOINS: dict[Any, Callable[[Node, Node, Field], Field]] = {
     aten.cat.default: _concat,

@@ -69,7 +69,8 @@ class _Folder:
 
     def source(self, site: Site) -> Node:
         """What comes in now: earlier folds may have replaced what came in first."""
-        return next(n for n in site.nodes[0].all_input_nodes if not self.constants.is_constant(n))
+        inputs = site.nodes[0].all_input_nodes
+        return next((node for node in inputs if not self.constants.is_constant(node)), inputs[0])
 
 
 def fold_graph(module: GraphModule, *, forward: bool, amp_limit: float) -> GraphFold:
@@ -120,13 +121,13 @@ def _inside_branches(module: GraphModule) -> Iterator[FoldEntry]:
         for node in child.graph.nodes if name and isinstance(child, GraphModule) else ():
             if is_call(node, EVAL_NORM, *TRAINING_NORMS):
                 detail = f"it runs in the branch {name}"
-                yield FoldEntry(module_path(node), "BatchNorm", 0, None, "left", None, Reason.DATA_DEPENDENT, detail)
+                yield FoldEntry(
+                    module_path(node), "BatchNorm", 0, None, "left", None, Reason.DATA_DEPENDENT, detail
+                )
 
 
 def _left(site: Site, refusal: Blocked) -> FoldEntry:
-    return FoldEntry(
-        site.layer, site.kind, site.channels, None, "left", None, refusal.reason, refusal.detail
-    )
+    return FoldEntry(site.layer, site.kind, site.channels, None, "left", None, refusal.reason, refusal.detail)
 
 
 def _targets(edits: list[Edit]) -> str:

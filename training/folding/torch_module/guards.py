@@ -1,4 +1,4 @@
-"""For which inputs a traced graph stands: the conditions on shapes under which it was traced, kept and checked.
+"""For which inputs a traced graph stands: the conditions on shapes it was traced under, kept and checked.
 
 A module may branch on a shape. Its graph holds one branch; asked for a shape of the other it must say no
 rather than answer from the wrong one.
@@ -82,7 +82,9 @@ def guard_of(program: ExportedProgram, forward: Callable[..., Any], placeholders
     for code in program._guards_code:
         condition = code.replace("\n", " ")
         for i, path in enumerate(_paths(program, forward)):
-            condition = condition.replace(f"L['flat_args'][{i}]", f"args[{i}]").replace(f"L{path}", f"args[{i}]")
+            condition = condition.replace(f"L['flat_args'][{i}]", f"args[{i}]").replace(
+                f"L{path}", f"args[{i}]"
+            )
         conditions.append(condition)
     return Guard(tuple(dict.fromkeys(conditions)), kinds)
 

@@ -1,4 +1,4 @@
-"""Hooks of a module: those that change what passes are traced like any code; those that watch must go on watching.
+"""Hooks of a module: those that change what passes are traced like any code; those that watch go on watching.
 
 A graph calls no hooks. A hook that returns something is part of what the graph computes; one that returns
 nothing is there for its side effect, and the module it watches has to stay a module.
@@ -60,4 +60,3 @@ def _recorded(hook: Callable[..., Any], name: str, seen: set[str]) -> Callable[.
         return result
 
     return recorder
-

@@ -89,8 +89,8 @@ def layer_of(node: Node, constants: Constants) -> Layer | None:
 
 
 def operand_of(node: Node) -> Any:
-    """The tensor that a linear layer acts on."""
-    return argument(node, "input")
+    """The tensor that a linear layer acts on; None for a product of two."""
+    return None if node.target is aten.bilinear.default else argument(node, "input")
 
 
 def _amp(weight: Array, bias: Array, mean: Array, deviation: Array) -> float:
@@ -102,6 +102,15 @@ def _linear(node: Node, weight: Array, bias: Array | None) -> Layer | None:
         return None
     axis = len(dims(node)) - 1
     return Layer(node, weight[None], lambda m: m[0], _filled(bias, len(weight)), axis, 1, True)
+
+
+def _bilinear(node: Node, weight: Array, bias: Array | None) -> Layer:
+    """One row for each output over all products of the two inputs; nothing goes into its columns."""
+    matrices = weight.reshape(1, len(weight), -1)
+    axis = len(dims(node)) - 1
+    return Layer(
+        node, matrices, lambda m: m.reshape(weight.shape), _filled(bias, len(weight)), axis, 1, False
+    )
 
 
 def _convolution(node: Node, weight: Array, bias: Array | None) -> Layer:
@@ -117,7 +126,9 @@ def _transposed(node: Node, weight: Array, bias: Array | None) -> Layer:
 
 
 def _general(node: Node, weight: Array, bias: Array | None) -> Layer:
-    return _transposed(node, weight, bias) if argument(node, "transposed") else _convolution(node, weight, bias)
+    return (
+        _transposed(node, weight, bias) if argument(node, "transposed") else _convolution(node, weight, bias)
+    )
 
 
 def _grouped(node: Node, weight: Array, bias: Array | None, groups: int, even: bool) -> Layer:
@@ -160,10 +171,9 @@ def _filled(bias: Array | None, size: int) -> Array:
 
 _LAYERS: dict[Any, Callable[[Node, Array, Array | None], Layer | None]] = {
     aten.linear.default: _linear,
+    aten.bilinear.default: _bilinear,
     **dict.fromkeys(
-        [
-            getattr(getattr(aten, f"conv{n}d"), kind) for n in (1, 2, 3) for kind in ("default", "padding")
-        ],
+        [getattr(getattr(aten, f"conv{n}d"), kind) for n in (1, 2, 3) for kind in ("default", "padding")],
         _convolution,
     ),
     aten.conv_transpose1d.default: _transposed,

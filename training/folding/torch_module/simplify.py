@@ -1,4 +1,4 @@
-"""Before the search: products with a constant matrix become linear layers, so that they have a bias to fold into."""
+"""Before the search: products with a constant matrix become linear layers, which have a bias to fold into."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ aten = torch.ops.aten
 def simplify(graph: Graph, constants: Constants) -> None:
     """x @ W becomes linear(x, Wᵀ); addmm(c, x, W) becomes linear(x, α·Wᵀ) + β·c."""
     for node in list(graph.nodes):
-        if is_call(node, aten.matmul.default, aten.mm.default) and _plain(node.args[0], node.args[1], constants):
+        if is_call(node, aten.matmul.default, aten.mm.default) and _plain(
+            node.args[0], node.args[1], constants
+        ):
             _replace(graph, node, _linear(graph, node, node.args[0], node.args[1]))
-        elif is_call(node, aten.addmm.default) and _plain(argument(node, "mat1"), argument(node, "mat2"), constants):
+        elif is_call(node, aten.addmm.default) and _plain(
+            argument(node, "mat1"), argument(node, "mat2"), constants
+        ):
             _replace(graph, node, _addmm(graph, node))
 
 

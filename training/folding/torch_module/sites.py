@@ -74,7 +74,8 @@ class Site:
 
     def joined(self, after: Site) -> Site:
         """This site with the next one as one."""
-        assert self.field and after.field  # noqa: S101 - only sites with a field are joined
+        assert self.field is not None  # noqa: S101 - only sites with a field are joined
+        assert after.field is not None  # noqa: S101
         field = self.field.then(after.field)
         if after.kind == "BatchNorm" and self.kind != "BatchNorm":
             field = field.knowing(*after.field.seen_before(self.field))
@@ -114,33 +115,37 @@ def _site(node: Node, constants: Constants) -> Site | None:
         reason = TRAINING_NORMS[node.target]
         refusal = Blocked(reason, "it normalises with the statistics of the batch")
         return Site(module_path(node), "BatchNorm", node.args[0], (node,), None, refusal)  # type: ignore[arg-type]
-    if is_call(node, EVAL_NORM):
+    if is_call(node, EVAL_NORM, aten.instance_norm.default):
         return _norm(node, constants)
+    return _affine(node, constants)
+
+
+def _affine(node: Node, constants: Constants) -> Site | None:
     form = _FORMS.get(node.target)
     try:
         parts = form(node, constants) if form else None
     except Blocked:
         return None
-    if parts is None or not _in_place(node, parts[0]):
+    if parts is None or not _in_place(node, *parts) or len(parts[1].varies) > 1:
         return None
     source, field = parts
-    refusal = None if field.is_finite else Blocked(Reason.NON_FINITE, "a constant is infinite or not a number")
-    if len(field.varies) > 1:
-        return None
-    return Site(module_path(node), "Affine", source, (node,), field, refusal)
+    broken = Blocked(Reason.NON_FINITE, "a constant is infinite or not a number")
+    return Site(module_path(node), "Affine", source, (node,), field, None if field.is_finite else broken)
 
 
-def _in_place(node: Node, source: Node) -> bool:
+def _in_place(node: Node, source: Node, field: Field) -> bool:
     """Whether the constant leaves shape and floating type of the tensor as they are."""
+    sizes = dims(source)
+    fitting = all(sizes[axis] == field.shape[axis] for axis in field.varies)
     floating = tensor_of(source).dtype.is_floating_point and tensor_of(node).dtype.is_floating_point
-    return floating and dims(source) == dims(node)
+    return fitting and floating and len(sizes) == len(dims(node))
 
 
 def _norm(node: Node, constants: Constants) -> Site | None:
-    results = [user for user in value_users(node) if is_call(user, operator.getitem)]
-    if [user.args[1] for user in results] != [0]:
+    nodes = _norm_nodes(node)
+    if nodes is None:
         return None
-    nodes, source = (node, results[0]), node.args[0]
+    source = node.args[0]
     assert isinstance(source, Node)  # noqa: S101 - the schema says so
     name = module_path(node)
     parts = [argument(node, key) for key in ("weight", "bias", "running_mean", "running_var")]
@@ -152,6 +157,14 @@ def _norm(node: Node, constants: Constants) -> Site | None:
         for part, default in zip(parts, (1.0, 0.0, 0.0, 1.0), strict=True)
     )
     return Site(name, "BatchNorm", source, nodes, *_statistics(node, gamma, beta, mean, var))
+
+
+def _norm_nodes(node: Node) -> tuple[Node, ...] | None:
+    """The call and the one of its three results that matters; an InstanceNorm in eval mode has only one."""
+    if is_call(node, aten.instance_norm.default):
+        return None if argument(node, "use_input_stats") else (node,)
+    results = [user for user in value_users(node) if is_call(user, operator.getitem)]
+    return (node, results[0]) if [user.args[1] for user in results] == [0] else None
 
 
 def _statistics(
@@ -166,7 +179,9 @@ def _statistics(
     shape[1] = -1
     affine = Affine.batch_norm(gamma, beta, mean, var, eps)
     field = Field(
-        affine.scale.reshape(shape), affine.shift.reshape(shape), mean.reshape(shape),
+        affine.scale.reshape(shape),
+        affine.shift.reshape(shape),
+        mean.reshape(shape),
         np.sqrt(var + wide(eps)).reshape(shape),
     )
     return field, None

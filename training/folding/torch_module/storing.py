@@ -1,4 +1,4 @@
-"""At the end of a fold: unused parts are dropped, new constants are rounded once and stored under good names."""
+"""At the end of a fold: unused parts are dropped, new constants rounded once and stored under good names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def store(module: GraphModule, constants: Constants) -> dict[str, NewConstant]:
         if node.op != "get_attr" or node.target not in constants.new:
             continue
         new = constants.new[node.target]
-        key = (new.hint, new.dtype, new.value.shape, new.value.tobytes())
+        values = new.stored().double().cpu().numpy()
+        key = (new.hint, new.dtype, values.shape, values.tobytes())
         if key not in shared:
             shared[key] = _free_name(module, new.hint)
             _register(module, shared[key], new)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.training.folding.module_corpus import Fn, randomised
+from tests.training.folding.module_corpus import fn, randomised
 
 Case = tuple[nn.Module, tuple[Any, ...], int]
 
@@ -32,12 +32,12 @@ def resnet_block() -> Case:
 
     short = nn.Sequential(nn.Conv2d(3, 8, 1, stride=2, bias=False), nn.BatchNorm2d(8))
     second = conv(8, 8)[:2]
-    return Fn(forward, first=conv(3, 8, stride=2), second=second, short=short), images(), 0
+    return fn(forward, first=conv(3, 8, stride=2), second=second, short=short), images(), 0
 
 
 def bottleneck() -> Case:
     parts = {"a": conv(8, 4, 1), "b": conv(4, 4, groups=2), "c": conv(4, 8, 1)[:2]}
-    return Fn(lambda m, x: (m.c(m.b(m.a(x))) + x).relu(), **parts), images(8), 0
+    return fn(lambda m, x: (m.c(m.b(m.a(x))) + x).relu(), **parts), images(8), 0
 
 
 def inverted_residual() -> Case:
@@ -47,7 +47,7 @@ def inverted_residual() -> Case:
     )
     project = nn.Sequential(nn.Conv2d(16, 4, 1, bias=False), nn.BatchNorm2d(4))
     net = nn.Sequential(expand, depthwise, project)
-    return Fn(lambda m, x: x + m.net(x), net=net), images(4), 0
+    return fn(lambda m, x: x + m.net(x), net=net), images(4), 0
 
 
 def squeeze_excite() -> Case:
@@ -60,7 +60,7 @@ def squeeze_excite() -> Case:
         y = m.body(x)
         return m.last(y * m.gate(y))
 
-    return Fn(forward, body=body, gate=gate, last=conv(8, 8)), images(), 0
+    return fn(forward, body=body, gate=gate, last=conv(8, 8)), images(), 0
 
 
 def dense_block() -> Case:
@@ -74,7 +74,7 @@ def dense_block() -> Case:
         x = torch.cat([x, m.a(x)], 1)
         return torch.cat([x, m.b(x)], 1)
 
-    return Fn(forward, a=layer(6), b=layer(10)), images(6), 2
+    return fn(forward, a=layer(6), b=layer(10)), images(6), 2
 
 
 def cnn_1d() -> Case:
@@ -96,7 +96,7 @@ def unet_block() -> Case:
 
     bottom = nn.Sequential(nn.MaxPool2d(2), conv(8, 16))
     up = nn.Sequential(nn.ConvTranspose2d(16, 8, 2, stride=2), nn.BatchNorm2d(8), nn.ReLU())
-    return Fn(forward, down=conv(3, 8), bottom=bottom, up=up, merge=conv(16, 4)), images(), 0
+    return fn(forward, down=conv(3, 8), bottom=bottom, up=up, merge=conv(16, 4)), images(), 0
 
 
 def mixer() -> Case:
@@ -112,7 +112,7 @@ def mixer() -> Case:
 
     parts = {"embed": nn.Linear(5, 8), "first": nn.BatchNorm1d(8), "second": nn.BatchNorm1d(8)}
     parts |= {"tokens": block(6), "channels": block(8), "head": nn.Linear(8, 3)}
-    return Fn(forward, **parts), (torch.randn(2, 6, 5),), 1
+    return fn(forward, **parts), (torch.randn(2, 6, 5),), 1
 
 
 def autoencoder() -> Case:
@@ -133,7 +133,7 @@ def pointnet() -> Case:
     layers = [nn.Conv1d(3, 8, 1), nn.BatchNorm1d(8), nn.ReLU(), nn.Conv1d(8, 16, 1), nn.BatchNorm1d(16)]
     head = nn.Sequential(nn.Linear(16, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2))
     return (
-        Fn(lambda m, x: m.head(m.net(x).amax(2)), net=nn.Sequential(*layers), head=head),
+        fn(lambda m, x: m.head(m.net(x).amax(2)), net=nn.Sequential(*layers), head=head),
         (torch.randn(2, 3, 9),),
         0,
     )
@@ -147,7 +147,7 @@ def wide_and_deep() -> Case:
 
     deep = nn.Sequential(nn.Linear(9, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
     parts = {"norm": nn.BatchNorm1d(5), "table": nn.Embedding(7, 4), "deep": deep, "wide": nn.Linear(5, 1)}
-    return Fn(forward, **parts), (torch.randn(4, 5), torch.tensor([0, 3, 6, 2])), 0
+    return fn(forward, **parts), (torch.randn(4, 5), torch.tensor([0, 3, 6, 2])), 0
 
 
 def temporal_convolution() -> Case:
@@ -158,7 +158,7 @@ def temporal_convolution() -> Case:
         return y + m.short(x)
 
     parts = {"conv": nn.Conv1d(3, 6, 3, dilation=2), "bn": nn.BatchNorm1d(6), "short": nn.Conv1d(3, 6, 1)}
-    return Fn(forward, **parts), (torch.randn(2, 3, 15),), 0
+    return fn(forward, **parts), (torch.randn(2, 3, 15),), 0
 
 
 BUILDERS: tuple[Callable[[], Case], ...] = (

@@ -68,12 +68,11 @@ def x(*shape: int) -> tuple[Tensor]:
     return (torch.randn(*shape),)
 
 
-class Fn(nn.Module):
-    """Named parts and a function over them."""
+class Parts(nn.Module):
+    """Named parts: modules, parameters and buffers."""
 
-    def __init__(self, forward: Callable[..., Any], **parts: Any) -> None:
+    def __init__(self, **parts: Any) -> None:
         super().__init__()
-        self._function = forward
         for name, part in parts.items():
             if isinstance(part, nn.Module):
                 self.add_module(name, part)
@@ -82,8 +81,11 @@ class Fn(nn.Module):
             else:
                 self.register_buffer(name, part)
 
-    def forward(self, *inputs: Any) -> Any:
-        return self._function(self, *inputs)
+
+def fn(forward: Callable[..., Any], **parts: Any) -> nn.Module:
+    """A module of these parts with this forward; a class of its own, so that tracers see its inputs."""
+    kind: type[nn.Module] = type("Fn", (Parts,), {"forward": forward})
+    return kind(**parts)
 
 
 class Written(nn.Module):
@@ -172,13 +174,13 @@ def functional() -> Case:
         "weight": torch.randn(7),
         "shift": torch.randn(7),
     }
-    return Fn(forward, fc=nn.Linear(5, 7), **parts), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), **parts), x(4, 5)
 
 
 @pattern("backward")
 def functional_without_parameters() -> Case:
     parts = {"mean": torch.randn(7), "var": torch.rand(7) + 0.5}
-    return Fn(lambda m, h: F.batch_norm(m.fc(h), m.mean, m.var), fc=nn.Linear(5, 7), **parts), x(4, 5)
+    return fn(lambda m, h: F.batch_norm(m.fc(h), m.mean, m.var), fc=nn.Linear(5, 7), **parts), x(4, 5)
 
 
 @pattern("backward")
@@ -186,12 +188,12 @@ def functional_linear() -> Case:
     def forward(m: Any, h: Tensor) -> Tensor:
         return m.bn(F.linear(h, m.matrix))
 
-    return Fn(forward, matrix=nn.Parameter(torch.randn(7, 5)), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, matrix=nn.Parameter(torch.randn(7, 5)), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def matmul() -> Case:
-    return Fn(
+    return fn(
         lambda m, h: m.bn(h @ m.matrix), matrix=nn.Parameter(torch.randn(5, 7)), bn=nn.BatchNorm1d(7)
     ), x(4, 5)
 
@@ -199,20 +201,20 @@ def matmul() -> Case:
 @pattern("backward")
 def matmul_add() -> Case:
     parts = {"matrix": nn.Parameter(torch.randn(5, 7)), "b": nn.Parameter(torch.randn(7))}
-    return Fn(lambda m, h: m.bn(m.b + h @ m.matrix), bn=nn.BatchNorm1d(7), **parts), x(4, 5)
+    return fn(lambda m, h: m.bn(m.b + h @ m.matrix), bn=nn.BatchNorm1d(7), **parts), x(4, 5)
 
 
 @pattern("backward")
 def addmm() -> Case:
     parts = {"matrix": nn.Parameter(torch.randn(5, 7)), "b": nn.Parameter(torch.randn(7))}
     forward = lambda m, h: m.bn(torch.addmm(m.b, h, m.matrix, beta=0.5, alpha=2.0))  # noqa: E731
-    return Fn(forward, bn=nn.BatchNorm1d(7), **parts), x(4, 5)
+    return fn(forward, bn=nn.BatchNorm1d(7), **parts), x(4, 5)
 
 
 @pattern("backward")
 def einsum() -> Case:
     forward = lambda m, h: m.bn(torch.einsum("bi,oi->bo", h, m.matrix))  # noqa: E731
-    return Fn(forward, matrix=nn.Parameter(torch.randn(7, 5)), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, matrix=nn.Parameter(torch.randn(7, 5)), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -223,7 +225,7 @@ def bmm_per_group() -> Case:
         y = torch.einsum("bgi,gio->bgo", h, m.matrix)
         return m.bn(y.flatten(1))
 
-    return Fn(forward, matrix=nn.Parameter(torch.randn(3, 5, 4)), bn=nn.BatchNorm1d(12)), x(4, 3, 5)
+    return fn(forward, matrix=nn.Parameter(torch.randn(3, 5, 4)), bn=nn.BatchNorm1d(12)), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -292,7 +294,7 @@ def through_flatten_of_one_pixel() -> Case:
 @pattern("backward")
 def through_transpose() -> Case:
     """Linear on (N, L, D), normalised over D after a transpose: the classic layout of sequence models."""
-    return Fn(lambda m, h: m.bn(m.fc(h).transpose(1, 2)), fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(
+    return fn(lambda m, h: m.bn(m.fc(h).transpose(1, 2)), fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(
         4, 7, 5
     )
 
@@ -300,7 +302,7 @@ def through_transpose() -> Case:
 @pattern("backward")
 def through_transpose_and_back() -> Case:
     forward = lambda m, h: m.bn(m.fc(h).transpose(1, 2)).transpose(1, 2).contiguous()  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -309,7 +311,7 @@ def through_view_to_rows() -> Case:
         y = m.fc(h)
         return m.bn(y.reshape(-1, 7)).view(y.shape)
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -321,20 +323,20 @@ def through_unflatten() -> Case:
 @pattern("backward")
 def through_reshape_to_image() -> Case:
     forward = lambda m, h: m.bn(m.fc(h).view(h.size(0), 4, 3, 3))  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 36), bn=nn.BatchNorm2d(4)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 36), bn=nn.BatchNorm2d(4)), x(4, 5)
 
 
 @pattern("backward")
 def through_squeeze_unsqueeze() -> Case:
     forward = lambda m, h: m.bn(m.fc(h).unsqueeze(-1)).squeeze(-1)  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def through_permute() -> Case:
     """Channels last: a pointwise layer, then NHWC → NCHW."""
     forward = lambda m, h: m.bn(m.fc(h).permute(0, 3, 1, 2))  # noqa: E731
-    return Fn(forward, fc=nn.Linear(3, 6), bn=nn.BatchNorm2d(6)), x(2, 6, 6, 3)
+    return fn(forward, fc=nn.Linear(3, 6), bn=nn.BatchNorm2d(6)), x(2, 6, 6, 3)
 
 
 @pattern("backward")
@@ -349,7 +351,7 @@ def through_global_pool() -> Case:
 
 @pattern("backward")
 def through_mean() -> Case:
-    return Fn(lambda m, h: m.bn(m.conv(h).mean((2, 3))), conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm1d(6)), x(
+    return fn(lambda m, h: m.bn(m.conv(h).mean((2, 3))), conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm1d(6)), x(
         2, 3, 8, 8
     )
 
@@ -378,14 +380,14 @@ def through_channel_shuffle() -> Case:
 @pattern("backward")
 def through_cast() -> Case:
     forward = lambda m, h: m.bn(m.fc(h).double().float())  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def through_per_channel_affine() -> Case:
     parts = {"gain": nn.Parameter(torch.randn(7)), "offset": nn.Parameter(torch.randn(7))}
     forward = lambda m, h: m.bn(m.fc(h) * m.gain + m.offset)  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7), **parts), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7), **parts), x(4, 5)
 
 
 @pattern("backward")
@@ -396,13 +398,13 @@ def through_chunk() -> Case:
         a, b = m.fc(h).chunk(2, dim=1)
         return m.bn(a) * torch.sigmoid(b)
 
-    return Fn(forward, fc=nn.Linear(5, 8), bn=nn.BatchNorm1d(4)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 8), bn=nn.BatchNorm1d(4)), x(4, 5)
 
 
 @pattern("backward")
 def concat() -> Case:
     forward = lambda m, h: m.bn(torch.cat([m.a(h), m.b(h)], 1))  # noqa: E731
-    return Fn(forward, a=nn.Linear(5, 3), b=nn.Linear(5, 4), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, a=nn.Linear(5, 3), b=nn.Linear(5, 4), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -411,13 +413,13 @@ def concat_with_embedding() -> Case:
         return m.bn(torch.cat([m.a(h), m.table(index)], 1))
 
     parts = {"a": nn.Linear(5, 3), "table": nn.Embedding(10, 4), "bn": nn.BatchNorm1d(7)}
-    return Fn(forward, **parts), (torch.randn(4, 5), torch.tensor([1, 2, 3, 9]))
+    return fn(forward, **parts), (torch.randn(4, 5), torch.tensor([1, 2, 3, 9]))
 
 
 @pattern("backward")
 def residual_of_two() -> Case:
     forward = lambda m, h: m.bn(m.a(h) + m.b(h))  # noqa: E731
-    return Fn(forward, a=nn.Conv2d(3, 6, 3, padding=1), b=nn.Conv2d(3, 6, 1), bn=nn.BatchNorm2d(6)), x(
+    return fn(forward, a=nn.Conv2d(3, 6, 3, padding=1), b=nn.Conv2d(3, 6, 1), bn=nn.BatchNorm2d(6)), x(
         2, 3, 6, 6
     )
 
@@ -425,7 +427,7 @@ def residual_of_two() -> Case:
 @pattern("backward")
 def difference_of_two() -> Case:
     forward = lambda m, h: m.bn(torch.sub(m.a(h), m.b(h), alpha=2))  # noqa: E731
-    return Fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7, bias=False), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7, bias=False), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -435,7 +437,7 @@ def sum_broadcast() -> Case:
     def forward(m: Any, h: Tensor) -> Tensor:
         return m.bn((m.a(h) + m.b(h.mean(1, keepdim=True))).transpose(1, 2))
 
-    return Fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
+    return fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -446,7 +448,7 @@ def positional_table() -> Case:
         return m.bn((m.fc(h) + m.table).transpose(1, 2))
 
     parts = {"fc": nn.Linear(5, 7), "table": nn.Parameter(torch.randn(3, 7)), "bn": nn.BatchNorm1d(7)}
-    return Fn(forward, **parts), x(4, 3, 5)
+    return fn(forward, **parts), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -475,33 +477,33 @@ def own_parametrization() -> Case:
 def layer_used_twice() -> Case:
     """Each use has its own normalisation: the weight is copied, never changed in place."""
     forward = lambda m, h: m.b(m.fc(m.a(m.fc(h)).relu()))  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 5), a=nn.BatchNorm1d(5), b=nn.BatchNorm1d(5)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 5), a=nn.BatchNorm1d(5), b=nn.BatchNorm1d(5)), x(4, 5)
 
 
 @pattern("backward")
 def norm_used_twice() -> Case:
     forward = lambda m, h: m.bn(m.b(m.bn(m.a(h)).relu()))  # noqa: E731
-    return Fn(forward, a=nn.Linear(5, 7), b=nn.Linear(7, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, a=nn.Linear(5, 7), b=nn.Linear(7, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def siamese() -> Case:
     forward = lambda m, a, b: m.tower(a) - m.tower(b)  # noqa: E731
     tower = seq(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.ReLU())
-    return Fn(forward, tower=tower), (torch.randn(4, 5), torch.randn(4, 5))
+    return fn(forward, tower=tower), (torch.randn(4, 5), torch.randn(4, 5))
 
 
 @pattern("backward")
 def tied_weights() -> Case:
     """The decoder multiplies with the encoder's weight: only the encoder may see the fold."""
     forward = lambda m, h: F.linear(m.bn(m.fc(h)).relu(), m.fc.weight.t())  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def weight_is_an_output_too() -> Case:
     forward = lambda m, h: (m.bn(m.fc(h)), m.fc.weight * 2)  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -532,7 +534,7 @@ def written_out_over_images() -> Case:
         "gain": torch.randn(6),
         "offset": torch.randn(6),
     }
-    return Fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
+    return fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
 
 
 @pattern("backward")
@@ -550,13 +552,13 @@ def frozen_scale_and_shift() -> Case:
         "gain": torch.randn(6),
         "offset": torch.randn(6),
     }
-    return Fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
+    return fn(forward, conv=nn.Conv2d(3, 6, 3), **parts), x(2, 3, 6, 6)
 
 
 @pattern("backward")
 def output_scaling() -> Case:
     parts = {"mean": torch.tensor([3.0]), "scale": torch.tensor([12.5])}
-    return Fn(lambda m, h: m.net(h) * m.scale + m.mean, net=nn.Linear(5, 1), **parts), x(4, 5)
+    return fn(lambda m, h: m.net(h) * m.scale + m.mean, net=nn.Linear(5, 1), **parts), x(4, 5)
 
 
 @pattern("backward")
@@ -572,7 +574,7 @@ def shape_of_the_linear_output() -> Case:
         y = m.fc(h)
         return m.bn(y).view(y.shape[0], y.shape[1], 1)
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -581,7 +583,7 @@ def branch_on_shape() -> Case:
         y = m.bn(m.fc(h))
         return y.relu() if h.shape[0] > 5 else y.tanh()
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -590,7 +592,7 @@ def branch_on_one_row() -> Case:
         y = m.bn(m.fc(h))
         return y * 2 + 1 if h.shape[0] == 1 else y.relu()
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
@@ -598,7 +600,7 @@ def branch_on_rank() -> Case:
     def forward(m: Any, h: Tensor) -> Tensor:
         return m.bn(m.fc(h)) if h.dim() == 2 else m.bn(m.fc(h).transpose(1, 2))
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 3, 5)
 
 
 @pattern("backward")
@@ -624,7 +626,7 @@ def dict_in_dict_out() -> Case:
         return {"y": m.bn(m.fc(batch["x"])), "z": batch["z"]}
 
     inputs = ({"x": torch.randn(4, 5), "z": torch.randn(4, 2)},)
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), inputs
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), inputs
 
 
 @pattern("backward")
@@ -633,7 +635,7 @@ def numbers_and_none_as_inputs() -> Case:
         y = m.bn(m.fc(h))
         return y * times if mask is None else y * mask
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), (torch.randn(4, 5), None, 3)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), (torch.randn(4, 5), None, 3)
 
 
 @pattern("backward")
@@ -644,20 +646,20 @@ def in_place_after() -> Case:
         y[:, 0] = 0.0
         return y
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("backward")
 def bilinear() -> Case:
     forward = lambda m, a, b: m.bn(m.product(a, b))  # noqa: E731
     parts = {"product": nn.Bilinear(3, 4, 5), "bn": nn.BatchNorm1d(5)}
-    return Fn(forward, **parts), (torch.randn(4, 3), torch.randn(4, 4))
+    return fn(forward, **parts), (torch.randn(4, 3), torch.randn(4, 4))
 
 
 @pattern("backward")
 def constant_operand() -> Case:
     parts = {"row": nn.Parameter(torch.randn(1, 5)), "bn": nn.BatchNorm1d(5)}
-    return Fn(lambda m, h: h * m.bn(m.row), **parts), x(4, 5)
+    return fn(lambda m, h: h * m.bn(m.row), **parts), x(4, 5)
 
 
 @pattern("backward")
@@ -674,7 +676,7 @@ def unpooled_depth_to_space() -> Case:
         y = y.view(n, 2, 2, 2, height, width).permute(0, 1, 4, 2, 5, 3)
         return m.bn(y.reshape(n, 2, 2 * height, 2 * width))
 
-    return Fn(forward, conv=nn.Conv2d(3, 8, 3), bn=nn.BatchNorm2d(2)), x(2, 3, 6, 6)
+    return fn(forward, conv=nn.Conv2d(3, 8, 3), bn=nn.BatchNorm2d(2)), x(2, 3, 6, 6)
 
 
 @pattern("backward")
@@ -686,13 +688,13 @@ def standardised_weight() -> Case:
         w = (w - w.mean((1, 2, 3), keepdim=True)) / w.std((1, 2, 3), keepdim=True)
         return m.bn(F.conv2d(h, w, m.conv.bias))
 
-    return Fn(forward, conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm2d(6)), x(2, 3, 6, 6)
+    return fn(forward, conv=nn.Conv2d(3, 6, 3), bn=nn.BatchNorm2d(6)), x(2, 3, 6, 6)
 
 
 @pattern("backward")
 def stacked() -> Case:
     forward = lambda m, h: m.bn(torch.stack([m.a(h), m.b(h)], 1))  # noqa: E731
-    return Fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7), bn=nn.BatchNorm1d(2)), x(4, 5)
+    return fn(forward, a=nn.Linear(5, 7), b=nn.Linear(5, 7), bn=nn.BatchNorm1d(2)), x(4, 5)
 
 
 @pattern("backward")
@@ -728,14 +730,14 @@ def norm_after_activation() -> Case:
 @pattern("forward")
 def input_standardiser() -> Case:
     parts = {"mean": torch.randn(5), "scale": torch.rand(5) + 0.5}
-    return Fn(lambda m, h: m.net((h - m.mean) / m.scale), net=nn.Linear(5, 7), **parts), x(4, 5)
+    return fn(lambda m, h: m.net((h - m.mean) / m.scale), net=nn.Linear(5, 7), **parts), x(4, 5)
 
 
 @pattern("forward")
 def input_standardiser_in_double() -> Case:
     parts = {"mean": torch.randn(5).double(), "scale": (torch.rand(5) + 0.5).double()}
     forward = lambda m, h: m.net(((h - m.mean) / m.scale).float())  # noqa: E731
-    return Fn(forward, net=nn.Linear(5, 7), **parts), x(4, 5)
+    return fn(forward, net=nn.Linear(5, 7), **parts), x(4, 5)
 
 
 @pattern("forward")
@@ -783,7 +785,7 @@ def two_consumers() -> Case:
         y = m.bn(h.relu())
         return m.a(y), m.b(y)
 
-    return Fn(forward, bn=nn.BatchNorm1d(5), a=nn.Linear(5, 3), b=nn.Linear(5, 4)), x(4, 5)
+    return fn(forward, bn=nn.BatchNorm1d(5), a=nn.Linear(5, 3), b=nn.Linear(5, 4)), x(4, 5)
 
 
 @pattern("forward")
@@ -792,7 +794,7 @@ def concat_then_linear() -> Case:
         return m.fc(torch.cat([m.table(index), m.bn(h)], 1))
 
     parts = {"table": nn.Embedding(10, 4), "bn": nn.BatchNorm1d(5), "fc": nn.Linear(9, 3)}
-    return Fn(forward, **parts), (torch.randn(4, 5), torch.tensor([1, 2, 3, 9]))
+    return fn(forward, **parts), (torch.randn(4, 5), torch.tensor([1, 2, 3, 9]))
 
 
 @pattern("forward")
@@ -801,20 +803,20 @@ def concat_with_itself() -> Case:
         y = m.bn(h.relu())
         return m.fc(torch.cat([y, h, y * 2], 1))
 
-    return Fn(forward, bn=nn.BatchNorm1d(5), fc=nn.Linear(15, 3)), x(4, 5)
+    return fn(forward, bn=nn.BatchNorm1d(5), fc=nn.Linear(15, 3)), x(4, 5)
 
 
 @pattern("forward")
 def transpose_then_linear() -> Case:
     forward = lambda m, h: m.fc(m.bn(h).transpose(1, 2))  # noqa: E731
-    return Fn(forward, bn=nn.BatchNorm1d(5), fc=nn.Linear(5, 7)), x(4, 5, 5)
+    return fn(forward, bn=nn.BatchNorm1d(5), fc=nn.Linear(5, 7)), x(4, 5, 5)
 
 
 @pattern("forward")
 def linear_over_the_other_axis_scalar() -> Case:
     """One scale and shift for all commutes with every linear layer, whatever its axis."""
     forward = lambda m, h: m.fc(h * 0.5 + 1.0)  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 7)), x(4, 3, 5)
+    return fn(forward, fc=nn.Linear(5, 7)), x(4, 3, 5)
 
 
 @pattern("forward")
@@ -825,7 +827,7 @@ def written_out_then_linear() -> Case:
 @pattern("forward")
 def norm_then_einsum() -> Case:
     forward = lambda m, h: torch.einsum("bci,gco->bgio", m.bn(h), m.matrix)  # noqa: E731
-    return Fn(forward, bn=nn.BatchNorm1d(3), matrix=nn.Parameter(torch.randn(2, 3, 4))), x(4, 3, 5)
+    return fn(forward, bn=nn.BatchNorm1d(3), matrix=nn.Parameter(torch.randn(2, 3, 4))), x(4, 3, 5)
 
 
 @pattern("forward")
@@ -834,7 +836,7 @@ def norm_then_split() -> Case:
         a, b = m.bn(h.relu()).split([2, 3], dim=1)
         return m.a(a) + m.b(b)
 
-    return Fn(forward, bn=nn.BatchNorm1d(5), a=nn.Linear(2, 7), b=nn.Linear(3, 7)), x(4, 5)
+    return fn(forward, bn=nn.BatchNorm1d(5), a=nn.Linear(2, 7), b=nn.Linear(3, 7)), x(4, 5)
 
 
 # --- partial ------------------------------------------------------------------------------------------------
@@ -878,7 +880,7 @@ def output_also_used() -> Case:
         y = m.fc(h)
         return m.bn(y).relu() + y
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("nothing", left=1)
@@ -887,13 +889,13 @@ def output_also_returned() -> Case:
         y = m.fc(h)
         return m.bn(y), y
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("nothing", left=1)
 def residual_with_the_input() -> Case:
     forward = lambda m, h: m.bn(m.fc(h) + h)  # noqa: E731
-    return Fn(forward, fc=nn.Linear(5, 5), bn=nn.BatchNorm1d(5)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 5), bn=nn.BatchNorm1d(5)), x(4, 5)
 
 
 @pattern("nothing", left=1)
@@ -914,7 +916,7 @@ def same_size_wrong_axis() -> Case:
 def concat_over_the_other_axis() -> Case:
     """The concat is as wide as the norm has channels, along the axis that is not normalised."""
     forward = lambda m, h: m.bn(torch.cat([m.a(h), m.b(h)], 2))  # noqa: E731
-    return Fn(forward, a=nn.Linear(5, 3), b=nn.Linear(5, 4), bn=nn.BatchNorm1d(7)), x(2, 7, 5)
+    return fn(forward, a=nn.Linear(5, 3), b=nn.Linear(5, 4), bn=nn.BatchNorm1d(7)), x(2, 7, 5)
 
 
 @pattern("trap", left=2)
@@ -923,20 +925,20 @@ def two_norms_of_one_layer() -> Case:
         y = m.fc(h)
         return m.a(y) * m.b(y)
 
-    return Fn(forward, fc=nn.Linear(5, 7), a=nn.BatchNorm1d(7), b=nn.BatchNorm1d(7)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), a=nn.BatchNorm1d(7), b=nn.BatchNorm1d(7)), x(4, 5)
 
 
 @pattern("trap", left=1)
 def square_transposed_away() -> Case:
     forward = lambda m, h: m.bn(m.conv(h).transpose(1, 2))  # noqa: E731
-    return Fn(forward, conv=nn.Conv1d(6, 6, 1), bn=nn.BatchNorm1d(6)), x(4, 6, 6)
+    return fn(forward, conv=nn.Conv1d(6, 6, 1), bn=nn.BatchNorm1d(6)), x(4, 6, 6)
 
 
 @pattern("trap", left=1)
 def constant_over_the_width() -> Case:
     """A vector of C numbers on a Conv output broadcasts over W, not over channels."""
     gain = {"gain": torch.randn(6)}
-    return Fn(lambda m, h: m.conv(h) * m.gain, conv=nn.Conv2d(3, 6, 1), **gain), x(2, 3, 6, 6)
+    return fn(lambda m, h: m.conv(h) * m.gain, conv=nn.Conv2d(3, 6, 1), **gain), x(2, 3, 6, 6)
 
 
 @pattern("trap", left=1)
@@ -978,7 +980,7 @@ def same_layer_twice_summed() -> Case:
         y = m.fc(h)
         return m.bn(torch.cat([y, y.relu()], 1))
 
-    return Fn(forward, fc=nn.Linear(5, 4), bn=nn.BatchNorm1d(8)), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 4), bn=nn.BatchNorm1d(8)), x(4, 5)
 
 
 @pattern("trap", left=1)
@@ -996,7 +998,7 @@ def norm_in_a_branch_on_shape() -> Case:
         y = m.fc(h)
         return m.bn(y) + y.relu() if h.shape[0] > 5 else y
 
-    return Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(8, 5)
+    return fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)), x(8, 5)
 
 
 @pattern("trap", left=1)
@@ -1005,4 +1007,4 @@ def computed_statistics() -> Case:
         y = m.fc(h)
         return F.batch_norm(y, m.mean, m.var, weight=h.mean(0)[:1].expand(7))
 
-    return Fn(forward, fc=nn.Linear(5, 7), mean=torch.randn(7), var=torch.rand(7) + 0.5), x(4, 5)
+    return fn(forward, fc=nn.Linear(5, 7), mean=torch.randn(7), var=torch.rand(7) + 0.5), x(4, 5)

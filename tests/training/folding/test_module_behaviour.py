@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.folding.module_corpus import Fn, Written, randomised
+from tests.training.folding.module_corpus import Written, fn, randomised
 from training.folding import FoldError, Reason, fold_module
 
 
@@ -97,7 +97,7 @@ def test_a_branch_on_the_data_is_refused_and_its_blocks_are_folded() -> None:
         return m.block(m.bn(y) if y.sum() > 0 else y)
 
     block = nn.Sequential(nn.Linear(7, 7), nn.BatchNorm1d(7), nn.ReLU())
-    module = randomised(Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7), block=block))
+    module = randomised(fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7), block=block))
     folded = fold_module(module, (X,))
     got = {entry.layer: entry.reason for entry in folded.report.entries}
     assert got == {"block.1": None, "bn": Reason.DATA_DEPENDENT}
@@ -109,7 +109,7 @@ def test_a_norm_inside_cond_is_refused() -> None:
     def forward(m: Any, h: Tensor) -> Tensor:
         return torch.cond(h.sum() > 0, lambda y: m.bn(m.fc(y)), lambda y: m.fc(y), (h,))  # type: ignore[no-any-return]
 
-    module = randomised(Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)))
+    module = randomised(fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)))
     assert reasons(module, X) == [Reason.DATA_DEPENDENT]
 
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_traced_is_folded_block_by_block() -> None:
         return torch.from_numpy(m.net(h).detach().numpy() * 2)
 
     net = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7))
-    module = randomised(Fn(forward, net=net))
+    module = randomised(fn(forward, net=net))
     folded = fold_module(module, (X,))
     assert folded.report.folded == 1
     torch.testing.assert_close(folded.module(X), module(X))
@@ -216,11 +216,11 @@ def test_a_large_shift_stays_in_front_as_one_subtraction() -> None:
 
 def test_shared_weights_are_copied_on_write_and_stay_shared_where_they_can() -> None:
     tower = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7), nn.ReLU())
-    siamese = randomised(Fn(lambda m, a, b: m.tower(a) - m.tower(b), tower=tower))
+    siamese = randomised(fn(lambda m, a, b: m.tower(a) - m.tower(b), tower=tower))
     report = fold_module(siamese, (X, X + 1)).report
     assert report.parameters_after == 42
     forward = lambda m, h: m.b(m.fc(m.a(m.fc(h)).relu()))  # noqa: E731
-    twice = randomised(Fn(forward, fc=nn.Linear(5, 5), a=nn.BatchNorm1d(5), b=nn.BatchNorm1d(5)))
+    twice = randomised(fn(forward, fc=nn.Linear(5, 5), a=nn.BatchNorm1d(5), b=nn.BatchNorm1d(5)))
     assert fold_module(twice, (X,)).report.parameters_after == 60
 
 
@@ -246,7 +246,7 @@ def test_a_branch_on_shape_is_right_on_both_sides() -> None:
     def forward(m: Any, h: Tensor) -> Tensor:
         return m.bn(m.fc(h)) if h.shape[0] > 6 else m.bn(m.fc(h).relu())
 
-    module = randomised(Fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)))
+    module = randomised(fn(forward, fc=nn.Linear(5, 7), bn=nn.BatchNorm1d(7)))
     folded = fold_module(module, (X,)).module
     for size in (1, 2, 6, 7, 8, 50):
         rows = torch.randn(size, 5)
@@ -258,7 +258,7 @@ def test_a_loop_over_the_batch_is_right_for_every_batch() -> None:
         return torch.cat([m.net(h[i : i + 1]) for i in range(h.shape[0])])
 
     net = nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7))
-    module = randomised(Fn(forward, net=net))
+    module = randomised(fn(forward, net=net))
     folded = fold_module(module, (X[:2],)).module
     for size in (1, 2, 3, 9, 20):
         rows = torch.randn(size, 5)
@@ -295,7 +295,7 @@ def test_the_training_module_folds_completely() -> None:
     def forward(m: Any, h: Tensor) -> Tensor:
         return m.net((h - m.mean) / m.scale) * m.target_scale + m.target_mean
 
-    module = randomised(Fn(forward, net=net, **parts))
+    module = randomised(fn(forward, net=net, **parts))
     folded = fold_module(module, (X,))
     assert folded.report.folded == len(folded.report.entries) == 4
     assert folded.report.layers_after == 5

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tests.training.folding.module_corpus import Fn, Written, randomised
+from tests.training.folding.module_corpus import Written, fn, randomised
 from tests.training.folding.test_module_corpus import row_error
 from training.folding import fold_module
 
@@ -31,9 +31,9 @@ def row_piece(kind: str, width: int) -> tuple[nn.Module, int]:
         "relu": nn.ReLU,
         "tanh": nn.Tanh,
         "dropout": nn.Dropout,
-        "gain": lambda: Fn(lambda m, h: h * m.gain - 1.5, gain=torch.randn(width)),
-        "split": lambda: Fn(lambda m, h: torch.cat([m.a(h), h.relu()[:, 1:]], 1), a=nn.Linear(width, 1)),
-        "double": lambda: Fn(
+        "gain": lambda: fn(lambda m, h: h * m.gain - 1.5, gain=torch.randn(width)),
+        "split": lambda: fn(lambda m, h: torch.cat([m.a(h), h.relu()[:, 1:]], 1), a=nn.Linear(width, 1)),
+        "double": lambda: fn(
             lambda m, h: m.a(h) + m.b(h), a=nn.Linear(width, width), b=nn.BatchNorm1d(width)
         ),
     }
@@ -50,7 +50,7 @@ def image_piece(kind: str, width: int) -> tuple[nn.Module, int]:
         "max": lambda: (nn.MaxPool2d(2, stride=1), width),
         "mean": lambda: (nn.AvgPool2d(3, stride=1, padding=1), width),
         "up": lambda: (nn.ConvTranspose2d(width, width, 2), width),
-        "turned": lambda: (Fn(lambda m, h: h.transpose(2, 3)), width),
+        "turned": lambda: (fn(lambda m, h: h.transpose(2, 3)), width),
         "shuffle": lambda: (
             nn.Sequential(nn.Conv2d(width, 4 * width, 1), nn.PixelShuffle(2), nn.AvgPool2d(2)),
             width,
@@ -109,4 +109,4 @@ def test_random_branches(left: list[str], right: list[str], join: str, seed: int
     parts = [chain([k for k in kinds if k != "linear"], 4, row_piece) for kinds in (left, right)]
     width = 8 if join == "cat" else 4
     norm, tail = nn.BatchNorm1d(width), nn.Linear(width, 4)
-    check(randomised(Fn(forward, a=parts[0], b=parts[1], norm=norm, tail=tail)), torch.randn(3, 4))
+    check(randomised(fn(forward, a=parts[0], b=parts[1], norm=norm, tail=tail)), torch.randn(3, 4))

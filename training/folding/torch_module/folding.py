@@ -142,6 +142,7 @@ class _Folding:
 
     def _joined(self, original: nn.Module, inputs: Inputs, traced: _Traced) -> nn.Module:
         if len(traced.graphs) == 1 and traced.complete:
+            prove(original, traced.graphs[0].module, {}, inputs)
             return traced.graphs[0].module
         rest = None if traced.complete else self._rest(original, inputs)
         joined = Dispatch([graph.module for graph in traced.graphs], rest, argument_names(original))

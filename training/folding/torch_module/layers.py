@@ -25,6 +25,9 @@ from training.folding.torch_module.rounding import wide
 
 aten = torch.ops.aten
 
+_NO_COLUMNS: Array = np.empty((1, 0))
+_BLOCK = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -52,7 +55,8 @@ class Layer:
         """Weight and bias with a field of the result taken in."""
         groups, rows, columns = self.matrices.shape
         after = field.along(self.axis, groups * rows)
-        weight, bias = into_previous(self.matrices.reshape(groups * rows, columns), self.bias, after)
+        weight, _ = into_previous(self.matrices.reshape(groups * rows, columns), self.bias, _narrow(after))
+        _, bias = into_previous(_NO_COLUMNS, self.bias, after)
         return self.restored(weight.reshape(groups, rows, columns)), bias
 
     def scaled_columns(self, field: Field) -> tuple[Array, Array, float]:
@@ -66,7 +70,7 @@ class Layer:
         parts, amp = [], 1.0
         for group in range(groups):
             part = slice(group * columns // self.taps, (group + 1) * columns // self.taps)
-            taken = into_next(
+            taken = _columns(
                 self.matrices[group],
                 self.bias[group * rows : (group + 1) * rows],
                 Affine(*(np.repeat(a[part], self.taps) for a in (before.scale, before.shift))),
@@ -91,6 +95,21 @@ def layer_of(node: Node, constants: Constants) -> Layer | None:
 def operand_of(node: Node) -> Any:
     """The tensor that a linear layer acts on; None for a product of two."""
     return None if node.target is aten.bilinear.default else argument(node, "input")
+
+
+def _columns(weight: Array, bias: Array, before: Affine) -> tuple[Array, Array]:
+    """`into_next` with the weight in float64 and the bias, where sums cancel, in the widest type.
+
+    Row by row blocks: a wide copy of the whole weight would be four times its size.
+    """
+    folded, _ = into_next(weight, bias, _narrow(before))
+    step = max(1, _BLOCK // max(1, weight.shape[1]))
+    blocks = (slice(start, start + step) for start in range(0, len(weight), step))
+    return folded, np.concatenate([into_next(wide(weight[rows]), bias[rows], before)[1] for rows in blocks])
+
+
+def _narrow(affine: Affine) -> Affine:
+    return Affine(affine.scale.astype(np.float64), affine.shift.astype(np.float64))
 
 
 def _amp(weight: Array, bias: Array, mean: Array, deviation: Array) -> float:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from training.folding.affine import Array
 
-SIGNIFICANT_BITS = {torch.bfloat16: 8, torch.float16: 11, torch.float32: 24, torch.float64: 53}
-"""The types a parameter can be stored in, with the bits of their significand."""
+NATIVE = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
+"""The types a parameter can be stored in that numpy rounds to; bfloat16 is the other one."""
 
 FLUSHED = frozenset({torch.bfloat16, torch.float32, torch.float64})
 """Subnormals of these are slow and worth nothing; those of float16 begin at 6e-5 and are real values."""
@@ -26,8 +26,8 @@ def wide(values: ArrayLike) -> Array:
 
 
 def from_tensor(tensor: torch.Tensor) -> Array:
-    """The exact values of a tensor."""
-    return wide(tensor.detach().cpu().double().numpy())
+    """The exact values of a tensor, which float64 holds whatever its type."""
+    return tensor.detach().cpu().double().numpy()
 
 
 def as_double(values: Array) -> torch.Tensor:
@@ -45,15 +45,18 @@ def fits(values: Array, dtype: torch.dtype) -> bool:
 
 
 def rounded(values: Array, dtype: torch.dtype) -> torch.Tensor:
-    """The nearest numbers of `dtype`; numpy has no bfloat16 and torch rounds twice on the way to it."""
-    limits = torch.finfo(dtype)
-    significand, exponent = np.frexp(values)
-    lowest = int(np.frexp(limits.tiny)[1])
-    bits = SIGNIFICANT_BITS[dtype] - np.maximum(lowest - exponent, 0)
-    nearest = np.ldexp(np.rint(np.ldexp(significand, bits)), exponent - bits)
+    """The nearest numbers of `dtype`, each rounded once."""
+    native = NATIVE.get(dtype)
+    nearest = _to_eight_bits(values) if native is None else values.astype(native)
     if dtype in FLUSHED:
-        nearest = np.where(np.abs(nearest) < limits.tiny, 0.0, nearest)
-    return as_double(wide(nearest)).to(dtype)
+        nearest = np.where(np.abs(nearest) < torch.finfo(dtype).tiny, nearest.dtype.type(0), nearest)
+    return torch.from_numpy(np.ascontiguousarray(nearest)).to(dtype)
+
+
+def _to_eight_bits(values: Array) -> Array:
+    """The significand of bfloat16. torch goes there by way of float32 and rounds twice."""
+    significand, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(significand, 8)), exponent - 8), dtype=np.float64)
 
 
 _HALF_FLOOR = 2.0**-14 * 64

@@ -153,7 +153,7 @@ def _norm(node: Node, constants: Constants) -> Site | None:
         refusal = Blocked(Reason.NOT_CONSTANT, "its parameters are computed from the input")
         return Site(name, "BatchNorm", source, nodes, None, refusal)
     gamma, beta, mean, var = (
-        wide([default]) if part is None else constants.value(part)
+        wide([default] if part is None else constants.value(part))
         for part, default in zip(parts, (1.0, 0.0, 0.0, 1.0), strict=True)
     )
     return Site(name, "BatchNorm", source, nodes, *_statistics(node, gamma, beta, mean, var))
@@ -193,7 +193,7 @@ Parts = tuple[Node, Field] | None
 def _value(operand: Any, constants: Constants) -> Array | None:
     if isinstance(operand, (int, float)) and not isinstance(operand, bool):
         return wide(operand)
-    return constants.value(operand) if constants.is_constant(operand) else None
+    return wide(constants.value(operand)) if constants.is_constant(operand) else None
 
 
 def _laid(source: Node, scale: Array | float, shift: Array | float) -> Field:

@@ -22,20 +22,33 @@ def store(module: GraphModule, constants: Constants) -> dict[str, NewConstant]:
     """
     _drop_unused(module)
     stored: dict[str, NewConstant] = {}
-    shared: dict[Any, str] = {}
+    placed: dict[str, str] = {}
     for node in module.graph.nodes:
         if node.op != "get_attr" or node.target not in constants.new:
             continue
-        new = constants.new[node.target]
-        values = new.stored().double().cpu().numpy()
-        key = (new.hint, new.dtype, values.shape, values.tobytes())
-        if key not in shared:
-            shared[key] = _free_name(module, new.hint)
-            _register(module, shared[key], new)
-            stored[shared[key]] = new
-        node.target = shared[key]
+        if node.target not in placed:
+            placed[node.target] = _place(module, constants.new[node.target], stored)
+        node.target = placed[node.target]
     module.recompile()
     return stored
+
+
+def _place(module: GraphModule, new: NewConstant, stored: dict[str, NewConstant]) -> str:
+    """The name of the parameter that holds a new constant: one that is there and equal, or one of its own."""
+    tensor = new.stored()
+    for name, other in stored.items():
+        if other.hint == new.hint and torch.equal(module.get_parameter(name), tensor):
+            return name
+    name = _free_name(module, new.hint)
+    *path, last = name.split(".")
+    owner: nn.Module = module
+    for part in path:
+        if part not in owner._modules:
+            owner.add_module(part, nn.Module())
+        owner = owner.get_submodule(part)
+    owner.register_parameter(last, nn.Parameter(tensor, requires_grad=new.trainable))
+    stored[name] = new
+    return name
 
 
 def _drop_unused(module: GraphModule) -> None:
@@ -79,12 +92,3 @@ def _exists(module: nn.Module, name: str) -> bool:
             return False
         owner = getattr(owner, part)
     return True
-
-
-def _register(module: nn.Module, name: str, new: NewConstant) -> None:
-    *path, last = name.split(".")
-    for part in path:
-        if part not in module._modules:
-            module.add_module(part, nn.Module())
-        module = module.get_submodule(part)
-    module.register_parameter(last, nn.Parameter(new.stored(), requires_grad=new.trainable))

@@ -45,8 +45,6 @@ class Reason(StrEnum):
     """The module raises on the example inputs."""
     DISAGREES = "folded-module-disagrees"
     """The proof at the end failed: the folded module was thrown away."""
-    UNKNOWN_MODULE = "unknown-module"
-    SHARED_MODULE = "shared-module"
     HOOKS = "hooks"
     """A hook stands where the fold would."""
 

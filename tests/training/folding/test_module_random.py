@@ -11,7 +11,7 @@ from tests.training.folding.module_corpus import Written, fn, randomised
 from tests.training.folding.test_module_corpus import row_error
 from training.folding import fold_module
 
-SETTINGS = settings(max_examples=7, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ROWS = st.sampled_from(
     ["linear", "square", "norm", "written", "relu", "tanh", "dropout", "gain", "split", "double"]

@@ -17,9 +17,8 @@ from training.config import RunConfig
 from training.data import Moments, Split, Splits, load
 from training.description import Sealed, describe
 from training.export import export, export_folded, with_metadata
+from training.folding import FoldedModule, FoldError, FoldReport, fold_module
 from training.folding.affine import AMP_LIMIT
-from training.folding.report import FoldReport
-from training.folding.torch_module import fold_module
 from training.loop import FitResult, Observer, fit
 from training.model import Standardiser, TargetScale, build_core, build_predictor
 from training.publication import Workshop
@@ -96,13 +95,26 @@ def fold_and_certify(predictor: nn.Sequential, truth: certify.Truth, splits: Spl
 def _seal(
     predictor: nn.Sequential, truth: certify.Truth, splits: Splits, scratch: Path, amp_limit: float
 ) -> Sealed:
-    folded = fold_module(predictor, amp_limit)
+    folded = fold_completely(predictor, len(splits.features), amp_limit)
     linear_layers = sum(isinstance(layer, nn.Linear) for layer in predictor)
     model = export_folded(folded, len(splits.features), splits.task, linear_layers)
     onnx.save(model, scratch)
     certificate = certify.certify(scratch, truth)
     golden = certify.golden_rows(scratch, truth.held_out, certificate)
     return Sealed(model, folded.report, certificate, golden)
+
+
+def fold_completely(predictor: nn.Sequential, features: int, amp_limit: float = AMP_LIMIT) -> FoldedModule:
+    """The predictor without any normalisation.
+
+    Raises:
+        FoldError: one could not be folded; the message names the layer and the reason.
+    """
+    folded = fold_module(predictor, (torch.zeros(2, features),), amp_limit=amp_limit)
+    for entry in folded.report.entries:
+        if entry.reason is not None:
+            raise FoldError(entry.layer, entry.reason, entry.detail)
+    return folded
 
 
 def _keeps_shift(report: FoldReport) -> bool:

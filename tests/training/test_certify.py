@@ -24,7 +24,7 @@ from training.certify import (
 )
 from training.errors import CertificateError
 from training.export import export, export_folded
-from training.folding.torch_module import fold_module
+from training.pipeline import fold_completely
 
 WIDTH = {"wine": 13, "diabetes": 10}
 
@@ -34,7 +34,7 @@ def sealed(folder: Path, dataset: Dataset, amp_limit: float = 0.0) -> tuple[Path
     task = "classification" if dataset == "wine" else "regression"
     unfolded, path = folder / "unfolded.onnx", folder / "model.onnx"
     onnx.save(export(predictor(dataset), WIDTH[dataset], task), unfolded)  # type: ignore[arg-type]
-    folded = fold_module(predictor(dataset), amp_limit)
+    folded = fold_completely(predictor(dataset), WIDTH[dataset], amp_limit)
     onnx.save(export_folded(folded, WIDTH[dataset], task, 3), path)  # type: ignore[arg-type]
     return path, Truth.of(predictor(dataset), HeldOut.of(rows(dataset), 0), unfolded)
 

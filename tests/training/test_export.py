@@ -12,12 +12,13 @@ from tests.records import metadata
 from tests.training.runs import predictor
 from training.errors import ExportError
 from training.export import export, export_folded, with_metadata
-from training.folding.torch_module import FoldedModule, fold_module
+from training.folding import FoldedModule
+from training.pipeline import fold_completely
 
 
 @pytest.fixture(scope="module")
 def classifier() -> tuple[FoldedModule, onnx.ModelProto]:
-    folded = fold_module(predictor("wine"))
+    folded = fold_completely(predictor("wine"), 13)
     return folded, export_folded(folded, 13, "classification", 3)
 
 
@@ -32,13 +33,13 @@ def test_a_folded_classifier_is_one_gemm_per_layer_and_a_softmax(
 
 
 def test_a_kept_shift_is_one_sub_in_front() -> None:
-    folded = fold_module(predictor("wine"), amp_limit=0.0)
+    folded = fold_completely(predictor("wine"), 13, amp_limit=0.0)
     model = export_folded(folded, 13, "classification", 3)
     assert ops(model) == ["Sub", "Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
 
 
 def test_a_folded_regression_ends_with_its_last_gemm() -> None:
-    folded = fold_module(predictor("diabetes"))
+    folded = fold_completely(predictor("diabetes"), 10)
     model = export_folded(folded, 10, "regression", 3)
     assert ops(model) == ["Gemm", "Relu", "Gemm", "Relu", "Gemm"]
     assert model.graph.output[0].name == "value"
@@ -72,7 +73,7 @@ def test_the_unfolded_model_is_exported_node_for_node() -> None:
 
 
 def test_a_module_that_still_normalises_breaks_the_promise() -> None:
-    folded = fold_module(predictor("wine"))
+    folded = fold_completely(predictor("wine"), 13)
     with pytest.raises(ExportError, match="BatchNormalization"):
         export_folded(replace(folded, module=predictor("wine")), 13, "classification", 3)
     with pytest.raises(ExportError, match=r"expected \{'Gemm': 2\}"):

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +6,11 @@ import pytest
 
 from service.metadata import read_metadata
 from service.session import Session
+from tests.training import runs
 from tests.training.runs import config
 from training import certify, pipeline
 from training.errors import CertificateError
+from training.folding import FoldError
 from training.loop import Epoch
 
 
@@ -83,3 +86,10 @@ def test_the_smallest_tables_train_and_publish(tmp_path: Path, rows: int) -> Non
     outcome = pipeline.run(run)
     assert outcome.metadata.provenance.training_rows >= 2
     assert outcome.metadata.certificate is not None
+
+
+def test_a_normalisation_that_cannot_be_folded_stops_the_run_with_its_reason() -> None:
+    predictor = copy.deepcopy(runs.predictor("wine"))
+    predictor.norm2.train()
+    with pytest.raises(FoldError, match=r"norm2 cannot be folded \(training-mode\)"):
+        pipeline.fold_completely(predictor, 13)

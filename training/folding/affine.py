@@ -130,4 +130,6 @@ _AMP_ROWS = 256
 
 
 def _float64(values: ArrayLike) -> Array:
-    return np.atleast_1d(np.asarray(values, dtype=np.float64))
+    """At least float64; a caller that computes with more keeps it."""
+    array = np.asarray(values)
+    return np.atleast_1d(array.astype(np.promote_types(array.dtype, np.float64), copy=False))

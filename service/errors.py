@@ -1,0 +1,188 @@
+"""What can go wrong, as facts. No HTTP here: `app` holds the table from class to status.
+
+FoldserveError
+├── RequestError               a request that cannot be answered: what came, what was wanted, where
+│   ├── MalformedBody          not JSON
+│   ├── InvalidRows            the rows do not fit the model's signature
+│   ├── BodyTooLarge
+│   ├── UnsupportedMediaType
+│   ├── UnknownModel
+│   ├── UnknownVersion
+│   ├── NoDefaultModel
+│   ├── ModelUnavailable       it is there, but it is not served
+│   └── UnsupportedSignature   it is served, but not through this door
+├── UnreadableModel            a file that cannot become a session
+├── UnreadableTable            a file of rows that cannot be read
+├── RuntimeMissing             onnxruntime is not installed
+├── DeviceUnavailable          the device asked for cannot be had
+└── AddressUnavailable         the host and port cannot be listened on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class FoldserveError(Exception):
+    """The base of every error a user may see; its text is one clear line.
+
+    Attributes:
+        exit_code: what the command line ends with.
+    """
+
+    exit_code = 1
+
+
+class RequestError(FoldserveError):
+    """A request that cannot be answered.
+
+    Attributes:
+        got: what came.
+        wanted: what would have been right.
+        where: the place in the request, such as "inputs[3]".
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, got: str, wanted: str, where: str = "body") -> None:
+        super().__init__(message)
+        self.got = got
+        self.wanted = wanted
+        self.where = where
+
+
+class MalformedBody(RequestError):
+    """The body is not JSON."""
+
+
+class InvalidRows(RequestError):
+    """The rows do not fit the model's signature."""
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than the limit, in bytes."""
+
+    def __init__(self, limit: int, got: int | None = None) -> None:
+        came = f"{got} bytes" if got is not None else f"more than {limit} bytes"
+        super().__init__(
+            f"the body is too large: got {came}, the limit is {limit} bytes; send fewer rows per request",
+            got=came,
+            wanted=f"at most {limit} bytes",
+        )
+
+
+class UnsupportedMediaType(RequestError):
+    """The body's Content-Type is not one this door reads."""
+
+    def __init__(self, got: str | None, accepted: Sequence[str]) -> None:
+        came = got or "no Content-Type"
+        super().__init__(
+            f"cannot read {came}: send {' or '.join(accepted)}",
+            got=came,
+            wanted=" or ".join(accepted),
+            where="header Content-Type",
+        )
+
+
+class UnknownModel(RequestError):
+    """No model of that name."""
+
+    def __init__(self, name: str, available: Sequence[str]) -> None:
+        choices = _choices(available)
+        super().__init__(f"no model named {name!r}: {choices}", got=name, wanted=choices, where="path")
+
+
+class UnknownVersion(RequestError):
+    """The model has no such version."""
+
+    def __init__(self, name: str, version: str, available: Sequence[int]) -> None:
+        choices = _choices(available)
+        message = f"model {name!r} has no version {version!r}: {choices}"
+        super().__init__(message, got=version, wanted=choices, where="path")
+
+
+class NoDefaultModel(RequestError):
+    """POST /predict names no model, and there is not exactly one."""
+
+    def __init__(self, available: Sequence[str]) -> None:
+        wanted = (
+            f"POST to /models/{{name}}/predict with one of {', '.join(available)}, "
+            "or start the server with --default-model"
+            if available
+            else "put a model at <models-dir>/<name>/<version>/model.onnx"
+        )
+        message = f"{'several models and no default' if available else 'no model is served'}: {wanted}"
+        super().__init__(message, got="/predict", wanted=wanted, where="path")
+
+
+class ModelUnavailable(RequestError):
+    """The model is there, but it is not served."""
+
+    def __init__(self, name: str, version: int, reason: str) -> None:
+        message = f"model {name!r} version {version} is not served: {reason}"
+        super().__init__(message, got=f"{name}/{version}", wanted="a version that is served", where="path")
+
+
+class UnsupportedSignature(RequestError):
+    """The model is sound, but it does not take one table of numbers."""
+
+    def __init__(self, reason: str) -> None:
+        wanted = "a model with one 2-D numeric input"
+        super().__init__(f"this door needs {wanted}: {reason}", got=reason, wanted=wanted, where="path")
+
+
+class UnreadableModel(FoldserveError):
+    """A file that cannot become a session."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read the model {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class UnreadableTable(FoldserveError):
+    """A file of rows that cannot be read."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read the table {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class RuntimeMissing(FoldserveError):
+    """onnxruntime is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "onnxruntime is not installed: pip install 'foldserve[cpu]' for CPUs, "
+            "or 'foldserve[gpu]' for NVIDIA GPUs (never both)"
+        )
+
+
+class DeviceUnavailable(FoldserveError):
+    """The device asked for cannot be had; nothing falls back silently."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(f"the device {device!r} cannot be used: {reason}")
+        self.device = device
+        self.reason = reason
+
+
+class AddressUnavailable(FoldserveError):
+    """The host and port cannot be listened on."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port}: {reason}; choose another with --port (make: PORT=…)"
+        )
+        self.host = host
+        self.port = port
+
+
+def _choices(available: Sequence[object]) -> str:
+    return f"there is {', '.join(map(str, available))}" if available else "there is none"

@@ -1,0 +1,15 @@
+"""A fold that cannot be: raised while planning, reported if no other way is left."""
+
+from __future__ import annotations
+
+from training.folding.report import Reason
+
+
+class Refused(Exception):  # noqa: N818 - control flow inside the engine, never seen by a user
+    """Attributes: the reason code, the missing fact in words, and the amp that was too high, if it was."""
+
+    def __init__(self, reason: Reason, detail: str, amp: float | None = None) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.amp = amp

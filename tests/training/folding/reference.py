@@ -26,7 +26,7 @@ def feeds(model: onnx.ModelProto, seed: int = 1) -> dict[str, NDArray[Any]]:
 
 def _values(info: onnx.ValueInfoProto, random: np.random.Generator) -> NDArray[Any]:
     tensor = info.type.tensor_type
-    shape = [dim.dim_value or _SIZES.get(dim.dim_param, 2) for dim in tensor.shape.dim]
+    shape = [dim.dim_value or _SIZES.get(dim.dim_param, 4) for dim in tensor.shape.dim]
     if tensor.elem_type == TensorProto.BOOL:
         return np.asarray(random.random(shape) < 0.5)
     centre = 1000 if info.name == "far" else 0

@@ -122,7 +122,24 @@ class Constants:
         node = value.producer()
         if node is not None and _is_standard(node, "Identity"):
             return self.array(node.inputs[0])
+        if node is not None and _is_standard(node, "QuantizeLinear") and value not in self._obstacles:
+            return self._quantised(node)
         return _numpy(self._tensor(value))
+
+    def _quantised(self, node: ir.Node) -> NDArray[Any]:
+        """Weights that the graph itself quantises: the nearest integer, halves to even, saturated."""
+        values, scale = self.weights(node.inputs[0]), self.weights(node.inputs[1])
+        given = len(node.inputs) > 2 and node.inputs[2] is not None
+        zero = self.array(node.inputs[2]) if given else np.zeros(scale.shape, np.uint8)
+        if zero.dtype not in (np.int8, np.uint8, np.int16, np.uint16) or int_attribute(node, "block_size", 0):
+            raise Refused(Reason.QUANTISED, f"{node.name} quantises weights to {zero.dtype}")
+        spread = partial(_along, values.shape, int_attribute(node, "axis", 1), 0)
+        stored = np.asarray(values.rounded(), np.float32)
+        ratio = stored / spread(np.asarray(scale.rounded(), np.float32))
+        limits = np.iinfo(zero.dtype)
+        return np.clip(np.rint(ratio) + spread(zero.astype(np.float32)), limits.min, limits.max).astype(
+            zero.dtype
+        )
 
     def _evaluate(self, value: ir.Value) -> Weights:
         node = value.producer()
@@ -313,7 +330,12 @@ def _power(base: Precise, exponent: Precise) -> Precise:
     return known[power]()
 
 
+def _quantize(constants: Constants, node: ir.Node) -> Weights:
+    raise Refused(Reason.NOT_CONSTANT, f"{node.name} makes integers")
+
+
 _EVALUATORS: dict[str, Evaluator] = {
+    "QuantizeLinear": _quantize,
     "Identity": _identity,
     "Transpose": _transpose,
     "Reshape": _reshape,

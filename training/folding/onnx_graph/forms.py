@@ -67,6 +67,8 @@ def _batch_norm(workspace: Workspace, node: ir.Node) -> Form:
     for name, parameter in (("γ", gamma), ("β", beta), ("mean", mean), ("variance", var)):
         if not parameter.is_finite:
             raise Refused(Reason.NON_FINITE, f"its {name} has a value that is not a finite number")
+    if len({parameter.shape for parameter in (gamma, beta, mean, var)}) != 1:
+        raise Refused(Reason.UNKNOWN_SHAPE, "its parameters differ in shape")
     epsilon = np.float32(float_attribute(node, "epsilon", 1e-5))
     total = var + Precise.of(epsilon)
     if not (total.hi > 0).all():
@@ -84,6 +86,9 @@ def _by_channel(workspace: Workspace, node: ir.Node, scale: Precise, shift: Prec
         return Spread.over(0, 1, scale, shift)
     if rank < 2 or len(scale.shape) != 1:
         raise Refused(Reason.UNKNOWN_SHAPE, f"its input has rank {rank}, its scale {len(scale.shape)}")
+    shape = workspace.shape(node.inputs[0])
+    if node.inputs[0] is not None and shape[1] is None:  # the operator says what inference could not
+        workspace.facts.learn(node.inputs[0], (shape[0], scale.hi.size, *shape[2:]))
     return Spread.over(1, rank, scale, shift)
 
 

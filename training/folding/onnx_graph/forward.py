@@ -34,14 +34,15 @@ class Run:
 
     @classmethod
     def of(cls, forms: Sequence[Form]) -> Run:
-        """Compose them. The statistics of x are those of the first form that both scales and shifts."""
+        """Compose them. Scale and shift together tell the statistics of x; what follows is learned, not told."""
         spread = forms[0].spread
-        settled = _is_settled(forms[0], spread)
+        stated = forms[0].node.op_type in _STATED
+        settled = stated or _is_settled(spread)
         for form in forms[1:]:
             composed = spread.then(form.spread)
-            if not settled:
+            if not settled or (form.node.op_type == "Div" and not stated):
                 composed = Spread.affine(composed.scale, composed.shift)
-                settled = _is_settled(form, composed)
+                settled = _is_settled(composed)
             spread = composed
         if not settled and not spread.shift.is_zero:  # a lone shift says nothing about the deviation
             spread = replace(spread, deviation=np.full_like(spread.deviation, np.nan))
@@ -211,7 +212,10 @@ _FLOAT = next(iter(FLOATS))
 _REASONS = {"QuantizeLinear": Reason.QUANTISED, "DequantizeLinear": Reason.QUANTISED}
 
 
-def _is_settled(form: Form, spread: Spread) -> bool:
-    """Whether the statistics of x are known: stated by a normalisation, or a scale and a shift."""
-    stated = form.node.op_type in ("BatchNormalization", "Scaler")
-    return stated or not (spread.shift.is_zero or spread.scale.is_one)
+_STATED = ("BatchNormalization", "Scaler")
+"""Operators whose parameters say what the mean and the deviation of their input are."""
+
+
+def _is_settled(spread: Spread) -> bool:
+    """Whether a scale and a shift together tell the statistics of x."""
+    return not (spread.shift.is_zero or spread.scale.is_one)

@@ -27,7 +27,10 @@ def open_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     chosen = _with_interest(model)
     if not chosen:
         return model
-    opened = onnx.inliner.inline_selected_functions(model, sorted(chosen))
+    try:
+        opened = onnx.inliner.inline_selected_functions(model, sorted(chosen))
+    except Exception:  # a function of another opset than the model's: it stays closed
+        return model
     used = {(node.domain, node.op_type) for node in _nodes(opened)}
     kept = [function for function in opened.functions if (function.domain, function.name) in used]
     del opened.functions[:]

@@ -98,16 +98,17 @@ def require_promises(before: onnx.ModelProto, after: onnx.ModelProto, strict: bo
         onnx.checker.check_model(skeleton(after), full_check=strict)
     except Exception as error:
         raise BrokenPromiseError(f"folding broke the model: {_first_line(error)}") from error
-    if _interface(before) != _interface(after):
+    versions = {entry.domain: entry.version for entry in after.opset_import}
+    kept = all(versions.get(entry.domain) == entry.version for entry in before.opset_import)
+    if not kept or _interface(before) != _interface(after):
         raise BrokenPromiseError("folding changed the inputs or outputs of the model")
 
 
-def _interface(model: onnx.ModelProto) -> tuple[list[bytes], list[bytes], int, list[bytes]]:
+def _interface(model: onnx.ModelProto) -> tuple[list[bytes], list[bytes], int]:
     stored = {tensor.name for tensor in model.graph.initializer} if model.ir_version < 4 else set()
     inputs = [info.SerializeToString() for info in model.graph.input if info.name not in stored]
     outputs = [info.SerializeToString() for info in model.graph.output]
-    opsets = sorted(entry.SerializeToString(deterministic=True) for entry in model.opset_import)
-    return inputs, outputs, model.ir_version, opsets
+    return inputs, outputs, model.ir_version
 
 
 def _load(model: onnx.ModelProto, base_dir: str | Path) -> ir.Model:
@@ -144,8 +145,10 @@ def restore(result: onnx.ModelProto, original: onnx.ModelProto) -> None:
     result.graph.output.extend(original.graph.output)
     result.graph.sparse_initializer.extend(original.graph.sparse_initializer)
     result.training_info.extend(original.training_info)
+    imported = {entry.domain for entry in original.opset_import}
+    opened = [entry for entry in result.opset_import if entry.domain not in imported]
     del result.opset_import[:]
-    result.opset_import.extend(original.opset_import)
+    result.opset_import.extend([*original.opset_import, *opened])
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -183,6 +183,15 @@ def _pad_value(workspace: Workspace, node: ir.Node) -> float:
     return float(value.as_float()) if value is not None else 0.0
 
 
+def _resize(workspace: Workspace, node: ir.Node, spread: Spread, forward: bool) -> Spread:
+    """Interpolation weighs neighbours by numbers that sum to 1, except where it reads outside."""
+    mode = string_attribute(node, "mode", "nearest")
+    outside = string_attribute(node, "coordinate_transformation_mode", "") == "tf_crop_and_resize"
+    if mode not in ("nearest", "linear", "bilinear") or outside:
+        raise Refused(Reason.NO_LINEAR_NEIGHBOUR, f"{node.name} resizes in mode {mode}")
+    return _pooled(node, spread)
+
+
 _PASSAGES: dict[str, Passage] = {
     "Identity": _same,
     "Dropout": _dropout,
@@ -199,4 +208,6 @@ _PASSAGES: dict[str, Passage] = {
     "GlobalMaxPool": _max_pool,
     "ReduceMean": _reduce_mean,
     "Pad": _pad,
+    "Resize": _resize,
+    "Upsample": _resize,
 }

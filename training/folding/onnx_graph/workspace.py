@@ -31,7 +31,7 @@ class Workspace:
     def __init__(self, model: ir.Model, facts: Facts) -> None:
         self.model = model
         self.facts = facts
-        self.opset = model.opset_imports.get("", 1)
+        self.opset = model.opset_imports.get("") or model.opset_imports.get("ai.onnx", 1)
         self.constants = Constants(model)
         self.touched: set[ir.Node] = set()
         self._names = {name for graph in model.graphs() for name in _names(graph)}
@@ -73,7 +73,7 @@ class Workspace:
         """
         known = self.facts.shape(value) if value is not None else None
         if known is None and value is not None:
-            known = self._shape_from_operator(value)
+            known = self._shape_from_operator(value) or self._shape_from_readers(value, _NEAR)
         if known is None:
             raise Refused(Reason.UNKNOWN_SHAPE, f"the rank of {value and value.name} is not known")
         return known
@@ -109,6 +109,23 @@ class Workspace:
         if shape is not None:
             self.facts.learn(value, shape)
         return shape
+
+    def _shape_from_readers(self, value: ir.Value, steps: int) -> Shape | None:
+        """The rank that an operator behind a value demands."""
+        for use in value.uses() if steps else ():
+            node = use.node
+            if node.domain != "" or use.idx != 0:
+                continue
+            shape: Shape | None = None
+            if node.op_type in _RANK_OF_WEIGHTS and self.constants.is_floating(node.inputs[1]):
+                shape = (None,) * len(self.constants.weights(node.inputs[1]).shape)
+            elif node.op_type == "Gemm":
+                shape = (None, None)
+            elif node.op_type in _SAME_SHAPE:
+                shape = self._shape_from_readers(node.outputs[0], steps - 1)
+            if shape is not None:
+                return shape
+        return None
 
     def unique(self, wanted: str) -> str:
         """A name that nothing in the model has."""
@@ -256,6 +273,9 @@ class Workspace:
         self.facts.inherit(value, model)
         return value
 
+
+_NEAR = 8
+"""Operators behind a value that are asked for its rank."""
 
 _RANK_OF_WEIGHTS = {"Conv", "ConvTranspose"}
 _SAME_SHAPE = {"BatchNormalization", "Identity", "Dropout", "Cast", "Relu", "Sigmoid", "Tanh", "LeakyRelu"}

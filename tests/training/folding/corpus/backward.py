@@ -408,3 +408,41 @@ def shape_given_by_constant_node() -> onnx.ModelProto:
     shape = g.node("Constant", value=numpy_helper.from_array(np.array([-1, 6, 1], np.int64)))
     g.output(g.bn(g.node("Reshape", h, shape), 6))
     return g.model()
+
+
+@pattern(BACK, 2)
+def through_resize() -> onnx.ModelProto:
+    g = Graph()
+    h = g.node("Conv", g.input(1, 4, 6, 6), g.weights(6, 4, 3, 3))
+    h = g.node("Resize", h, "", g.tensor([1, 1, 2, 2], dtype=np.float32), mode="nearest")
+    g.output(g.bn(h, 6))
+    return g.model()
+
+
+@pattern(BACK, 4)
+def through_channel_shuffle() -> onnx.ModelProto:
+    """Groups and channels change places between the layer and its normalisation."""
+    g = Graph()
+    h = g.node("Conv", g.input(2, 4, 6, 6), g.weights(6, 2, 3, 3), group=2)
+    h = g.node("Transpose", g.node("Reshape", h, g.ints(2, 2, 3, 4, 4)), perm=[0, 2, 1, 3, 4])
+    g.output(g.bn(g.node("Reshape", h, g.ints(2, 6, 4, 4)), 6), 2, 6, 4, 4)
+    return g.model()
+
+
+@pattern(BACK, 1)
+def dimensions_unknown() -> onnx.ModelProto:
+    """Nothing but ranks is known of the input."""
+    g = Graph()
+    x = g.input(2, 4, 6, 6)
+    g.output(g.bn(g.node("Conv", x, g.weights(6, 4, 3, 3)), 6), 2, 6, 4, 4)
+    model = g.model()
+    for dim in model.graph.input[0].type.tensor_type.shape.dim:
+        dim.Clear()
+    return model
+
+
+@pattern(BACK, 1, tolerance=2e-2)
+def gemm_float16() -> onnx.ModelProto:
+    g = Graph(dtype=np.float16)
+    g.output(g.bn(g.node("MatMul", g.input("N", 5), g.weights(5, 6)), 6), "N", 6)
+    return g.model()

@@ -325,7 +325,7 @@ def added_to_itself() -> onnx.ModelProto:
     return g.model()
 
 
-@pattern(TRAP, 2, reason=Reason.NO_LINEAR_NEIGHBOUR, runs=False)
+@pattern(TRAP, 2, reason=Reason.UNKNOWN_SHAPE, runs=False)
 def operator_of_another_domain() -> onnx.ModelProto:
     g = Graph()
     h = g.node("Gemm", g.input("N", 5), g.weights(5, 6), domain="com.example")

@@ -75,6 +75,17 @@ _quantised("negative_scale", True, False, 1)
 
 
 @pattern(BACK, 3)
+def weights_quantised_in_the_graph() -> onnx.ModelProto:
+    """Float weights through Q and DQ: what is learned is the float, what is used is the rounded."""
+    g = Graph(opset=21, ir=10)
+    scale, zero = g.tensor(np.full(6, 0.02)), g.tensor(np.zeros(6), dtype=np.int8)
+    w = g.node("QuantizeLinear", g.weights(6, 4, 3, 3), scale, zero, axis=0)
+    w = g.node("DequantizeLinear", w, scale, zero, axis=0)
+    g.output(g.bn(g.node("Conv", g.input("N", 4, 6, 6), w), 6, positive=True))
+    return g.model()
+
+
+@pattern(BACK, 3)
 def shared_weights() -> onnx.ModelProto:
     """Two layers with the same weights and bias, two normalisations with the same parameters."""
     g = Graph()

@@ -137,9 +137,9 @@ class Constants:
         stored = np.asarray(values.rounded(), np.float32)
         ratio = stored / spread(np.asarray(scale.rounded(), np.float32))
         limits = np.iinfo(zero.dtype)
-        return np.clip(np.rint(ratio) + spread(zero.astype(np.float32)), limits.min, limits.max).astype(
-            zero.dtype
-        )
+        nearest = np.rint(ratio) + spread(zero.astype(np.float32))
+        integers: NDArray[Any] = np.clip(nearest, limits.min, limits.max).astype(zero.dtype)
+        return integers
 
     def _evaluate(self, value: ir.Value) -> Weights:
         node = value.producer()
@@ -330,7 +330,7 @@ def _power(base: Precise, exponent: Precise) -> Precise:
     return known[power]()
 
 
-def _quantize(constants: Constants, node: ir.Node) -> Weights:
+def _quantize(_: Constants, node: ir.Node) -> Weights:
     raise Refused(Reason.NOT_CONSTANT, f"{node.name} makes integers")
 
 

@@ -124,12 +124,25 @@ class Engine:
     def _commit(self, run: Run, plan: Plan, centre: Precise | None) -> None:
         plan.commit(self.workspace)
         nodes = [form.node for form in run.forms]
-        if centre is not None:
-            subtract(self.workspace, run, centre)
-        else:
+        kept = subtract(self.workspace, run, centre, plan.amp) if centre is not None else None
+        if kept is None:
             self.workspace.dissolve(nodes, run.source, run.result)
+        direction = "split" if kept is not None and not self._folds_back(kept) else "next"
         for node in nodes:
-            self.journal.folded(node, plan, "next" if centre is None else "split")
+            self.journal.folded(node, plan, direction)
+
+    def _folds_back(self, kept: ir.Node) -> bool:
+        """A Sub that could not go forward may still go back: a bias has axes that weights have not."""
+        form = recognise(self.workspace, kept)
+        if form is None or bias_owner(self.workspace, kept) is not None:
+            return form is not None
+        try:
+            plan = fold_back(self.workspace, form)
+        except Refused:
+            return False
+        plan.commit(self.workspace)
+        self.workspace.bypass(kept, form.source)
+        return True
 
 
 _LONGEST_RUN = 16

@@ -34,7 +34,7 @@ class Run:
 
     @classmethod
     def of(cls, forms: Sequence[Form]) -> Run:
-        """Compose them. Scale and shift together tell the statistics of x; what follows is learned, not told."""
+        """Compose them. The first scale and shift tell the statistics of x; what follows was learned."""
         spread = forms[0].spread
         stated = forms[0].node.op_type in _STATED
         settled = stated or _is_settled(spread)
@@ -66,6 +66,7 @@ def fold_forward(workspace: Workspace, run: Run, amp_limit: float) -> tuple[Plan
         Refused: some layer after it cannot take it.
     """
     _require_readable(workspace, run)
+    _require_not_kept(run, amp_limit)
     try:
         return _plan(workspace, run, run.spread, amp_limit), None
     except Refused as refused:
@@ -115,6 +116,17 @@ def _require_readable(workspace: Workspace, run: Run) -> None:
         raise Refused(Reason.NO_LINEAR_NEIGHBOUR, f"{run.source.name} is not floating")
 
 
+def _require_not_kept(run: Run, amp_limit: float) -> None:
+    """An earlier fold kept this Sub, and knew better than its bare shift tells what that was worth."""
+    note = run.forms[0].node.doc_string or ""
+    if (
+        len(run.forms) == 1
+        and note.startswith(_KEPT)
+        and (amp := float(note.removeprefix(_KEPT))) > amp_limit
+    ):
+        raise Refused(Reason.AMP, f"an earlier fold kept this Sub for its amp of {amp:.3g}", amp)
+
+
 def _plan(workspace: Workspace, run: Run, spread: Spread, amp_limit: float) -> Plan:
     plan = Plan()
     _into(workspace, run.result, spread, plan, amp_limit, _FAR)
@@ -148,6 +160,8 @@ def _into_node(
     amp_limit: float,
     steps: int,
 ) -> None:
+    if node in plan.takers:  # a second edit would be planned on what the first one replaces
+        raise Refused(Reason.NO_LINEAR_NEIGHBOUR, f"{node.name} is reached in two ways")
     if is_linear(node) and len(indices) == 1:
         edits, amp = absorb_before(workspace, linear_for(workspace, node, indices[0]), before, amp_limit)
         plan.edits += edits
@@ -189,7 +203,7 @@ def _part(array: NDArray[np.float64], axis: int, size: int, neutral: float | Non
     return np.broadcast_to(array, shape) if neutral is None else np.full(shape, neutral)
 
 
-def subtract(workspace: Workspace, run: Run, centre: Precise) -> ir.Node:
+def subtract(workspace: Workspace, run: Run, centre: Precise, amp: float | None) -> ir.Node:
     """The Sub that stays in front, in the place of the run."""
     dtype = workspace.facts.dtype(run.source)
     shape = centre.shape
@@ -198,6 +212,7 @@ def subtract(workspace: Workspace, run: Run, centre: Precise) -> ir.Node:
     name = run.result.name or "centred"
     node = ir.Node("", "Sub", [run.source, None], num_outputs=1, name=workspace.unique(f"{name}_centred"))
     node.outputs[0].name = workspace.unique(f"{name}_centred_out")
+    node.doc_string = None if amp is None else f"{_KEPT}{amp:.6g}"
     workspace.replace([form.node for form in run.forms], node, run.result)
     weights = Weights.of(
         centre.reshape(shape), dtype or workspace.facts.dtype(run.result) or _FLOAT, f"{name}_centre"
@@ -206,6 +221,8 @@ def subtract(workspace: Workspace, run: Run, centre: Precise) -> ir.Node:
     workspace.align(node, centre.shape)
     return node
 
+
+_KEPT = "kept in front by foldserve: amp "
 
 _FLOAT = next(iter(FLOATS))
 

@@ -372,3 +372,13 @@ def _subnormal(name: str, **attributes: Any) -> None:
 
 
 _subnormal("bias")
+
+
+@pattern(TRAP, 4)
+def one_layer_reached_in_two_ways() -> onnx.ModelProto:
+    """Directly, and through an operator that does nothing."""
+    g = Graph()
+    h = g.bn(g.input("N", 3), 3)
+    joined = g.node("Concat", g.node("Transpose", h, perm=[0, 1]), h, axis=1)
+    g.output(g.node("Gemm", joined, g.weights(6, 4), g.weights(4)), "N", 4)
+    return g.model()

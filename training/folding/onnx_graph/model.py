@@ -52,14 +52,14 @@ def fold_onnx(
     light = skeleton(model)
     strict = check(light)
     opened = open_functions(model)
-    graph = _load(opened, base_dir)
-    before = _census(graph)
+    graph = load_graph(opened, base_dir)
+    before = census(graph)
     entries = fold_graph(graph, opened, Options(forward, amp_limit))
     folded = any(entry.direction != "left" for entry in entries)
-    result = _written(graph, model) if folded else _copy(model)
+    result = written(graph, model) if folded else _copy(model)
     if folded:
         require_promises(model, result, strict)
-    return FoldedModel(result, _report(entries, before, _census(graph) if folded else before))
+    return FoldedModel(result, make_report(entries, before, census(graph) if folded else before))
 
 
 def fold_graph(graph: ir.Model, proto: onnx.ModelProto, options: Options) -> tuple[FoldEntry, ...]:
@@ -111,7 +111,7 @@ def _interface(model: onnx.ModelProto) -> tuple[list[bytes], list[bytes], int]:
     return inputs, outputs, model.ir_version
 
 
-def _load(model: onnx.ModelProto, base_dir: str | Path) -> ir.Model:
+def load_graph(model: onnx.ModelProto, base_dir: str | Path) -> ir.Model:
     """The model in the graph library, which has no word for maps: those are put back when it is written."""
     if any(_holds_map(info.type) for info in _declared(model.graph)):
         model = _copy(model)
@@ -123,7 +123,7 @@ def _load(model: onnx.ModelProto, base_dir: str | Path) -> ir.Model:
     return graph
 
 
-def _written(graph: ir.Model, original: onnx.ModelProto) -> onnx.ModelProto:
+def written(graph: ir.Model, original: onnx.ModelProto) -> onnx.ModelProto:
     """The graph as a proto again, with what the graph library does not carry."""
     result: onnx.ModelProto = ir.to_proto(graph)
     restore(result, original)
@@ -167,7 +167,7 @@ def _holds_map(declared: onnx.TypeProto) -> bool:
     return bool(declared.HasField("map_type"))
 
 
-def _census(graph: ir.Model) -> tuple[int, int]:
+def census(graph: ir.Model) -> tuple[int, int]:
     """How many numbers are stored, and how many operations run."""
     numbers = nodes = 0
     for part in graph.graphs():
@@ -179,7 +179,10 @@ def _census(graph: ir.Model) -> tuple[int, int]:
     return numbers, nodes
 
 
-def _report(entries: tuple[FoldEntry, ...], before: tuple[int, int], after: tuple[int, int]) -> FoldReport:
+def make_report(
+    entries: tuple[FoldEntry, ...], before: tuple[int, int], after: tuple[int, int]
+) -> FoldReport:
+    """The report of a fold, with the census before and after."""
     return FoldReport(entries, before[0], after[0], before[1], after[1])
 
 

@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
 
 from training.folding.onnx_graph.attributes import int_attribute, ints_attribute
 from training.folding.onnx_graph.refused import Refused
 from training.folding.onnx_graph.weights import FLOATS, Weights
 from training.folding.precise import Precise
 from training.folding.report import Reason
+
+_SMALL = 4096
+"""Elements of an operand up to which an expression is computed by the reference."""
 
 
 class Constants:
@@ -25,8 +29,11 @@ class Constants:
         made: constants that folding made and that no tensor holds yet, in full precision.
     """
 
-    def __init__(self, model: ir.Model) -> None:
+    def __init__(self, model: ir.Model, dtype_of: Callable[[ir.Value], ir.DataType | None]) -> None:
         self._inputs_override = model.ir_version >= 4
+        self._opset = model.opset_imports.get("", 1)
+        self._computed: dict[ir.Value, NDArray[Any]] = {}
+        self.dtype_of = dtype_of
         self._obstacles: dict[ir.Value, Refused] = {}
         self._evaluated: dict[ir.Value, Weights | Refused] = {}
         self.made: dict[ir.Value, Weights] = {}
@@ -53,8 +60,9 @@ class Constants:
     def _node_obstacle(self, node: ir.Node) -> Refused | None:
         if _is_standard(node, "Constant"):
             return None
-        found = [self._obstacles[value] for value in node.inputs if value in self._obstacles]
-        if node.domain != "" or node.op_type not in _EVALUATORS:
+        operands = node.inputs[:1] if node.op_type == "CastLike" else node.inputs  # the other gives its type
+        found = [self._obstacles[value] for value in operands if value in self._obstacles]
+        if node.domain != "" or node.op_type not in _COMPUTED:
             return Refused(Reason.NOT_CONSTANT, f"{node.outputs[0].name} is computed by {node.op_type}")
         return max(found, key=lambda obstacle: obstacle.reason is Reason.NOT_CONSTANT, default=None)
 
@@ -82,7 +90,13 @@ class Constants:
             return self._evaluate(value)
         except Refused as refused:
             return refused
-        except (ValueError, IndexError, RecursionError) as error:  # the model's fault: shapes that do not fit
+        except (
+            ValueError,
+            IndexError,
+            TypeError,
+            RuntimeError,
+            RecursionError,
+        ) as error:  # the model's fault: shapes that do not fit
             return Refused(Reason.NOT_CONSTANT, f"{value.name} cannot be computed: {error}")
 
     def precise(self, value: ir.Value | None) -> Precise:
@@ -104,8 +118,10 @@ class Constants:
     def is_constant(self, value: ir.Value) -> bool:
         """Whether a value is stored, or computed from stored values alone."""
         node = value.producer()
-        stored = value.is_initializer() if node is None else _is_standard(node, "Constant")
-        return stored or self.is_floating(value)
+        if node is None:
+            return value.is_initializer()
+        computed = node.domain == "" and node.op_type in _COMPUTED and value not in self._obstacles
+        return computed or _is_standard(node, "Constant")
 
     def forget(self, value: ir.Value) -> None:
         """A value is computed from constants that have changed."""
@@ -124,7 +140,36 @@ class Constants:
             return self.array(node.inputs[0])
         if node is not None and _is_standard(node, "QuantizeLinear") and value not in self._obstacles:
             return self._quantised(node)
+        if node is not None and node.op_type in _COMPUTED and value not in self._obstacles:
+            return self._native(node)
         return _numpy(self._tensor(value))
+
+    def _native(self, node: ir.Node) -> NDArray[Any]:
+        """What a small constant expression of any type comes to, by ONNX's own reference."""
+        out = node.outputs[0]
+        if out not in self._computed:
+            feeds = {
+                str(value.name): self._operand(node, value) for value in node.inputs if value is not None
+            }
+            try:
+                results: Any = ReferenceEvaluator(ir.to_proto(node), opsets={"": self._opset}).run(
+                    None, feeds
+                )
+            except Exception as error:  # the reference raises whatever NumPy or its own checks raise
+                raise Refused(Reason.NOT_CONSTANT, f"{out.name} cannot be computed: {error}") from error
+            self._computed[out] = np.asarray(results[0])
+        return self._computed[out]
+
+    def _operand(self, node: ir.Node, value: ir.Value) -> NDArray[Any]:
+        shape = self._shape(value)
+        if node.op_type == "Shape":  # the elements do not matter, and may be many
+            return np.broadcast_to(np.float32(0), shape)
+        if int(np.prod(shape, dtype=np.int64)) > _SMALL:
+            raise Refused(Reason.NOT_CONSTANT, f"{value.name} is a large operand of {node.op_type}")
+        return self.weights(value).rounded() if self.is_floating(value) else self.array(value)
+
+    def _shape(self, value: ir.Value) -> tuple[int, ...]:
+        return self.weights(value).shape if self.is_floating(value) else self.array(value).shape
 
     def _quantised(self, node: ir.Node) -> NDArray[Any]:
         """Weights that the graph itself quantises: the nearest integer, halves to even, saturated."""
@@ -145,6 +190,8 @@ class Constants:
         node = value.producer()
         if node is not None and node.domain == "" and (evaluate := _EVALUATORS.get(node.op_type)):
             return replace(evaluate(self, node), name=value.name or node.op_type)
+        if node is not None and node.domain == "" and node.op_type in _COMPUTED:
+            return self._from_native(value, node)
         tensor = self._tensor(value)
         if tensor.dtype not in FLOATS:
             raise Refused(
@@ -152,6 +199,13 @@ class Constants:
             )
         shape = tuple(int(size) for size in tensor.shape)  # type: ignore[arg-type]
         return Weights(partial(_numpy, tensor), shape, tensor.dtype, value.name or "constant")
+
+    def _from_native(self, value: ir.Value, node: ir.Node) -> Weights:
+        array = self._native(node)
+        dtype = next((dtype for dtype, held in FLOATS.items() if held == array.dtype), None)
+        if dtype is None:
+            raise Refused(Reason.NOT_CONSTANT, f"{value.name} holds {array.dtype}, not floating numbers")
+        return Weights(lambda: array, array.shape, dtype, value.name or node.op_type)
 
     def _tensor(self, value: ir.Value) -> ir.TensorProtocol:
         if value in self._obstacles:
@@ -278,7 +332,8 @@ def _concat(constants: Constants, node: ir.Node) -> Weights:
 def _cast(constants: Constants, node: ir.Node) -> Weights:
     """A cast to a shorter float is a rounding, and the model means it; to another float it is nothing."""
     source = constants.weights(node.inputs[0])
-    dtype = ir.DataType(int_attribute(node, "to", 0))
+    known = constants.dtype_of(node.outputs[0]) if node.op_type == "CastLike" else None
+    dtype = known or ir.DataType(int_attribute(node, "to", 0))
     if dtype not in FLOATS:
         raise Refused(Reason.NOT_CONSTANT, f"{node.name} casts a parameter to {dtype.name}")
     if FLOATS[dtype].itemsize >= FLOATS[source.dtype].itemsize and dtype != ir.DataType.BFLOAT16:
@@ -345,6 +400,7 @@ _EVALUATORS: dict[str, Evaluator] = {
     "Expand": _expand,
     "Concat": _concat,
     "Cast": _cast,
+    "CastLike": _cast,
     "DequantizeLinear": _dequantize,
     "Add": partial(_arithmetic, lambda a, b: a + b),
     "Sub": partial(_arithmetic, lambda a, b: a - b),
@@ -355,3 +411,6 @@ _EVALUATORS: dict[str, Evaluator] = {
     "Reciprocal": partial(_arithmetic, lambda a: Precise.of(np.ones(())) / a),
     "Pow": partial(_arithmetic, _power),
 }
+
+_COMPUTED = {*_EVALUATORS, "Shape", "Size", "Gather", "Slice", "ConstantOfShape", "Range"}
+"""Operators that make constants of constants: shapes, mostly, beside those evaluated in full precision."""

@@ -32,7 +32,7 @@ class Workspace:
         self.model = model
         self.facts = facts
         self.opset = model.opset_imports.get("") or model.opset_imports.get("ai.onnx", 1)
-        self.constants = Constants(model)
+        self.constants = Constants(model, facts.dtype)
         self.touched: set[ir.Node] = set()
         self._names = {name for graph in model.graphs() for name in _names(graph)}
 

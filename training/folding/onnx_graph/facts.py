@@ -69,12 +69,36 @@ class Facts:
 
 def infer(skeleton: onnx.ModelProto) -> onnx.ModelProto:
     """The skeleton with every shape that inference finds; leniently where the model contradicts itself."""
+    inferred = _infer(skeleton)
+    return _infer(inferred) if _tell_of_scalers(inferred.graph) else inferred
+
+
+def _infer(model: onnx.ModelProto) -> onnx.ModelProto:
     for strict in (True, False):
         try:
-            return onnx.shape_inference.infer_shapes(skeleton, strict_mode=strict, data_prop=True)
+            return onnx.shape_inference.infer_shapes(model, strict_mode=strict, data_prop=True)
         except Exception:  # noqa: S112 - the C++ library raises bare RuntimeErrors and its own types
             continue
-    return skeleton
+    return model
+
+
+def _tell_of_scalers(graph: onnx.GraphProto) -> bool:
+    """Inference knows nothing of ai.onnx.ml: a Scaler returns floats in the shape of its input."""
+    known = {info.name: info for info in (*graph.input, *graph.value_info, *graph.output)}
+    told = False
+    for node in graph.node:
+        source = known.get(node.input[0]) if node.input else None
+        if (
+            node.op_type != "Scaler"
+            or node.domain != "ai.onnx.ml"
+            or source is None
+            or node.output[0] in known
+        ):
+            continue
+        result = graph.value_info.add(name=node.output[0], type=source.type)
+        result.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+        told = True
+    return told
 
 
 def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -89,26 +89,30 @@ class Workspace:
     def _shape_from_operator(self, value: ir.Value) -> Shape | None:
         """What an operator gives away about its result even if its input is unknown."""
         node = value.producer()
-        shape: Shape | None = None
         if node is None or node.domain != "" or value is not node.outputs[0]:
             return None
-        if node.op_type == "Gemm":
-            shape = (None, None)
-        elif node.op_type in _RANK_OF_WEIGHTS:
-            try:
-                weights = self.constants.weights(node.inputs[1]).shape
-            except Refused:
-                return None
-            channels: Dim = weights[0] if node.op_type == "Conv" else None
-            shape = (None, channels, *(None for _ in weights[2:]))
-        elif node.op_type in _SAME_SHAPE:
-            try:
-                shape = self.shape(node.inputs[0])
-            except (Refused, RecursionError):
-                return None
+        try:
+            shape = self._shape_of_result(node)
+        except (Refused, RecursionError):
+            return None
         if shape is not None:
             self.facts.learn(value, shape)
         return shape
+
+    def _shape_of_result(self, node: ir.Node) -> Shape | None:
+        if node.op_type == "Gemm":
+            return (None, None)
+        if node.op_type in _RANK_OF_WEIGHTS:
+            weights = self.constants.weights(node.inputs[1]).shape
+            channels: Dim = weights[0] if node.op_type == "Conv" else None
+            return (None, channels, *(None for _ in weights[2:]))
+        if node.op_type in _SAME_SHAPE:
+            return self.shape(node.inputs[0])
+        return self._broadcast_rank(node) if node.op_type in _BROADCAST else None
+
+    def _broadcast_rank(self, node: ir.Node) -> Shape | None:
+        ranks = [self.rank(value) for value in node.inputs]
+        return (None,) * max(ranks) if node.op_type != "MatMul" or min(ranks) > 1 else None
 
     def _shape_from_readers(self, value: ir.Value, steps: int) -> Shape | None:
         """The rank that an operator behind a value demands."""
@@ -278,6 +282,7 @@ _NEAR = 8
 """Operators behind a value that are asked for its rank."""
 
 _RANK_OF_WEIGHTS = {"Conv", "ConvTranspose"}
+_BROADCAST = {"MatMul", "Add", "Sub", "Mul", "Div"}
 _SAME_SHAPE = {"BatchNormalization", "Identity", "Dropout", "Cast", "Relu", "Sigmoid", "Tanh", "LeakyRelu"}
 
 

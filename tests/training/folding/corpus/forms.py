@@ -219,3 +219,16 @@ def scaler_of_integers_far_from_zero() -> onnx.ModelProto:
     )
     g.output(g.node("Gemm", h, g.weights(5, 6), g.weights(6)), "N", 6)
     return g.model()
+
+
+@pattern(AHEAD, 6)
+def scaler_hides_shapes() -> onnx.ModelProto:
+    """Shape inference stops at ai.onnx.ml; what stands far behind it is folded all the same."""
+    g = Graph(ml=True)
+    numbers = g.node("Scaler", g.input("N", 4), domain="ai.onnx.ml", offset=[0.5], scale=[2.0])
+    table = g.node("Gather", g.weights(9, 3), g.input("N", dtype=np.int64))
+    h = g.node("Gemm", g.node("Concat", numbers, table, axis=1), g.weights(7, 8), g.weights(8))
+    h = g.node("Relu", g.bn(h, 8))
+    h = g.bn(g.node("Dropout", g.node("MatMul", h, g.weights(8, 2))), 2)
+    g.output(h, "N", 2)
+    return g.model()

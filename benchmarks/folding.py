@@ -3,9 +3,9 @@
     python benchmarks/folding.py [--quick]
 
 Every folder gets the same graphs. A result is *invalid* if the checker or onnxruntime refuses it or the
-interface changed, *wrong* if its numbers differ from a float64 reference, *folded* if no normalisation is left
-and no more nodes than a perfect folder leaves, and *left* otherwise. Peers live in benchmarks/.peers, installed
-on first use.
+interface changed, *wrong* if its numbers differ from a float64 reference, *folded* if no normalisation is
+left and no more nodes than a perfect folder leaves, and *left* otherwise. Peers live in benchmarks/.peers,
+installed on first use.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from training.folding.onnx_graph.forms import Form, recognise
 from training.folding.onnx_graph.forward import Run, fold_forward, subtract
 from training.folding.onnx_graph.journal import Journal
 from training.folding.onnx_graph.plan import Plan
-from training.folding.onnx_graph.refused import Refused
+from training.folding.onnx_graph.refused import Refused, refusing_contradictions
 from training.folding.onnx_graph.workspace import Workspace
 from training.folding.precise import Precise
 from training.folding.report import FoldEntry, Reason
@@ -61,7 +61,8 @@ class Engine:
             return
         self.journal.found(form)
         try:
-            plan = fold_back(self.workspace, form)
+            with refusing_contradictions():
+                plan = fold_back(self.workspace, form)
         except Refused as refused:
             self.journal.refused(node, refused)
             return
@@ -72,7 +73,8 @@ class Engine:
     def _recognise(self, node: ir.Node) -> Form | None:
         """The affine that a node is; the bias of a linear layer is none of our business."""
         try:
-            form = recognise(self.workspace, node)
+            with refusing_contradictions():
+                form = recognise(self.workspace, node)
         except Refused as refused:
             self.journal.unusable(node, refused)
             return None
@@ -116,7 +118,8 @@ class Engine:
             self.journal.refused_forward([form.node for form in forms], first)
 
     def _plan_forward(self, run: Run) -> tuple[Plan, Precise | None]:
-        plan = fold_forward(self.workspace, run, self.options.amp_limit)
+        with refusing_contradictions():
+            plan = fold_forward(self.workspace, run, self.options.amp_limit)
         if not self.options.forward:
             raise Refused(Reason.FORWARD_OFF, "folding into the layers after it is switched off")
         return plan

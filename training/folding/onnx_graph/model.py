@@ -132,7 +132,8 @@ def written(graph: ir.Model, original: onnx.ModelProto) -> onnx.ModelProto:
 
 def restore(result: onnx.ModelProto, original: onnx.ModelProto) -> None:
     """Put back, word for word, what folding does not touch."""
-    inputs = {info.name: info for info in original.graph.input}
+    filled = {tensor.name for tensor in result.graph.initializer}  # before IR 4 they are listed as inputs too
+    inputs = {info.name: info for info in original.graph.input if info.name not in filled}
     for info in result.graph.input:
         if info.name in inputs:
             info.CopyFrom(inputs[info.name])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from training.folding.report import Reason
 
 
@@ -13,3 +16,18 @@ class Refused(Exception):  # noqa: N818 - control flow inside the engine, never 
         self.reason = reason
         self.detail = detail
         self.amp = amp
+
+
+@contextmanager
+def refusing_contradictions() -> Iterator[None]:
+    """Planning changes nothing, so a model whose shapes contradict each other only loses this one fold.
+
+    Raises:
+        Refused: in place of what NumPy raises when arrays do not fit.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, RecursionError) as error:
+        raise Refused(
+            Reason.UNKNOWN_SHAPE, f"the shapes of the model do not fit each other: {error}"
+        ) from error

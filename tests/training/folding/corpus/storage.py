@@ -285,6 +285,14 @@ for _version in (3, 4, 7, 10, 11):
     _ir_version(_version)
 
 
+@pattern(BACK, 1)
+def bias_that_grows_in_ir_version_3() -> onnx.ModelProto:
+    """The new bias takes the name of the old one, which was a single number and listed as an input."""
+    g = Graph(opset=8, ir=3)
+    g.output(g.bn(g.node("Gemm", g.input(4, 5), g.weights(5, 6), g.weights(1)), 6), 4, 6)
+    return g.model()
+
+
 @pattern(BACK, 2)
 def names_that_collide() -> onnx.ModelProto:
     """Every name that a folder might think of is taken."""

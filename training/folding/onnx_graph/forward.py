@@ -90,7 +90,8 @@ def _split(
     rest = run.spread.centred(centre)
     if refused.reason is Reason.ZERO_PADDING:
         rest = rest.linear()  # the centre is where the affine is zero: what is left over is a rounding error
-    if rest.scale.is_one and len(run.forms) == 1 and rest.shift.is_zero:
+    lone = len(run.forms) == 1 and run.forms[0].node.op_type in ("Add", "Sub")
+    if lone and rest.scale.is_one and rest.shift.is_zero:
         raise Refused(refused.reason, f"{refused.detail}; the shift alone is all there is to keep", amp)
     try:
         plan = _plan(workspace, run, rest, np.inf)

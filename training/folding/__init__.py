@@ -1,12 +1,13 @@
 """Fold every normalisation into its linear neighbour, in float64, with a reason for each one left.
 
-The algebra is in `affine`, what happened is in `report`; `torch_module` folds PyTorch modules and is imported
-when it is first asked for, so that importing this package needs no torch.
+The algebra is in `affine`, long numbers in `precise`, what happened in `report`; `onnx_graph` folds ONNX
+files and needs no torch; `torch_module` folds PyTorch modules and is imported when it is first asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from training.folding.affine import Affine, amplification, into_next, into_previous, to_float32
+from training.folding.onnx_graph import FoldedModel, fold_onnx
 from training.folding.report import FoldEntry, FoldError, FoldReport, Reason
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ __all__ = [
     "FoldEntry",
     "FoldError",
     "FoldReport",
+    "FoldedModel",
     "FoldedModule",
     "Reason",
     "amplification",
     "fold_module",
+    "fold_onnx",
     "into_next",
     "into_previous",
     "to_float32",

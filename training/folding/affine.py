@@ -94,7 +94,9 @@ def into_next(weight: Array, bias: Array, before: Affine) -> tuple[Array, Array]
 
 
 def amplification(weight: Array, bias: Array, mean: Array, deviation: Array) -> float:
-    """How much larger the sums inside W x + b are than its result: max|W||x| / max|y|, averaged over rows.
+    """How much larger the sums inside W x + b are than its result: max|W||x| / max|y|, in the median row.
+
+    (In the mean, a layer of one output would be judged by the rows in which it happens to be near 0.)
 
     Rounding errors scale with the sums, so the row error of a float32 layer is about 1.1 · amp · eps.
     Rows are drawn from what is known of the input, a mean and a standard deviation per channel, by a
@@ -107,7 +109,7 @@ def amplification(weight: Array, bias: Array, mean: Array, deviation: Array) -> 
     sums = (np.abs(rows) @ np.abs(weight).T + np.abs(bias)).max(axis=1)
     results = np.abs(rows @ weight.T + bias).max(axis=1)
     known = results > 0
-    return float((sums[known] / results[known]).mean()) if known.any() else 1.0
+    return float(np.median(sums[known] / results[known])) if known.any() else 1.0
 
 
 def to_float32(values: Array) -> NDArray[np.float32]:

@@ -57,9 +57,7 @@ def collapsed(array: Array) -> Array:
 def aligned(array: Array, rank: int) -> Array:
     """An array that broadcasts from the right, written with all axes."""
     if array.ndim > rank:
-        raise Blocked(
-            Reason.CHANNELS_DIFFER, f"a constant of rank {array.ndim} meets a tensor of rank {rank}"
-        )
+        raise Blocked(Reason.OTHER_AXIS, f"a constant of rank {array.ndim} meets a tensor of rank {rank}")
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
@@ -78,7 +76,7 @@ def still(axes: Sequence[int], why: str) -> Move:
 
     def move(array: Array, _: float) -> Array:
         if any(array.shape[axis] > 1 for axis in axes):
-            raise Blocked(Reason.CHANNELS_DIFFER, f"{why} along the axis that is normalised")
+            raise Blocked(Reason.OTHER_AXIS, f"{why} along the axis that is normalised")
         return array
 
     return move
@@ -116,7 +114,7 @@ def regrouped(before: Dims, after: Dims) -> Move:
             varies = any(array.shape[axis] > 1 for axis in old)
             sizes = [before[axis] for axis in old], [after[axis] for axis in new]
             if varies and not all(isinstance(size, int) for size in (*sizes[0], *sizes[1])):
-                raise Blocked(Reason.CHANNELS_DIFFER, "a view mixes the channels with an axis of free size")
+                raise Blocked(Reason.OTHER_AXIS, "a view mixes the channels with an axis of free size")
             full += sizes[0] if varies else [1] * len(old)
             target += sizes[1] if varies else [1] * len(new)
         return collapsed(np.broadcast_to(array, full).reshape(target))
@@ -157,7 +155,7 @@ def normal(axis: int, rank: int) -> int:
 
 def _fixed(size: Any) -> int:
     if not isinstance(size, int):
-        raise Blocked(Reason.CHANNELS_DIFFER, "the channels lie on an axis of free size")
+        raise Blocked(Reason.OTHER_AXIS, "the channels lie on an axis of free size")
     return size
 
 

@@ -185,7 +185,7 @@ def starts(node: Node, parts: Sequence[Node], axis: int) -> list[Any]:
     """Where each part of a concat begins along its axis."""
     rank = len(axes.dims(node))
     if any(len(axes.dims(part)) != rank for part in parts):
-        raise Blocked(Reason.CHANNELS_DIFFER, "tensors of different rank are concatenated")
+        raise Blocked(Reason.OTHER_AXIS, "tensors of different rank are concatenated")
     sizes = [axes.dims(part)[axis] for part in parts]
     return [sum(sizes[:i]) for i in range(len(sizes))]
 
@@ -198,7 +198,7 @@ def part_of(split: Node, index: int) -> tuple[int, int]:
         return axis, index
     sizes = [value.shape[axis] for value in split.meta["val"][:index]]
     if not all(isinstance(size, int) for size in (*sizes, axes.dims(whole)[axis])):
-        raise Blocked(Reason.CHANNELS_DIFFER, "an axis of free size is split")
+        raise Blocked(Reason.OTHER_AXIS, "an axis of free size is split")
     return axis, sum(sizes)
 
 

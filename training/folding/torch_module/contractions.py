@@ -56,7 +56,7 @@ class Contraction:
         """An array over the axes of the constant."""
         missing = [axis for axis in extents(array) if letters[axis] not in self.letters[1]]
         if missing:
-            raise Blocked(Reason.CHANNELS_DIFFER, f"the constant has no axis for axis {missing[0]}")
+            raise Blocked(Reason.OTHER_AXIS, f"the constant has no axis for axis {missing[0]}")
         inside = [axis for axis, letter in enumerate(letters) if letter in self.letters[1]]
         outside = [axis for axis in range(len(letters)) if axis not in inside]
         order = sorted(inside, key=lambda axis: self.letters[1].index(letters[axis])) + outside
@@ -79,7 +79,7 @@ class Contraction:
 
     def _fixed(self, axis: int) -> int:
         if not isinstance(self.sizes[axis], int):
-            raise Blocked(Reason.CHANNELS_DIFFER, "a shift is summed over an axis of free size")
+            raise Blocked(Reason.OTHER_AXIS, "a shift is summed over an axis of free size")
         return int(self.sizes[axis])
 
     def _amp(self, weight: Array, field: Field) -> float:

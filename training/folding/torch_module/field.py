@@ -91,7 +91,7 @@ class Field:
         wrong = [other for other in self.varies if other != axis]
         if wrong:
             raise Blocked(
-                Reason.CHANNELS_DIFFER, f"it acts along axis {wrong[0]}, the linear layer along axis {axis}"
+                Reason.OTHER_AXIS, f"it acts along axis {wrong[0]}, the linear layer along axis {axis}"
             )
         return self._flat(tuple(size if i == axis else 1 for i in range(self.scale.ndim)))
 

@@ -81,7 +81,7 @@ class Forward:
         self._push(site.result, field, plan)
         if plan.amp > self._limit:
             detail = f"the amplification would be {plan.amp:.0f}"
-            raise Blocked(Reason.AMPLIFICATION, detail)
+            raise Blocked(Reason.AMP, detail)
         return plan
 
     def _split(self, site: Site, centre: Array, rest: Field) -> Plan:
@@ -187,7 +187,7 @@ def _concat(user: Node, node: Node, field: Field) -> Field:
     for part, start in zip(parts, starts(user, parts, axis), strict=True):
         if part is node:
             if not isinstance(start, int):
-                raise Blocked(Reason.CHANNELS_DIFFER, "tensors of free size are concatenated")
+                raise Blocked(Reason.OTHER_AXIS, "tensors of free size are concatenated")
             placed = field.moved(axes.placed(axis, start, size, total))
             whole = placed if whole is None else whole.beside(placed)
     assert whole is not None  # noqa: S101 - the concat uses the tensor

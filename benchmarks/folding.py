@@ -4,8 +4,9 @@
 
 Every folder gets the same graphs. A result is *invalid* if the checker or onnxruntime refuses it or the
 interface changed, *wrong* if its numbers differ from a float64 reference, *folded* if no normalisation is
-left and no more nodes than a perfect folder leaves, and *left* otherwise. Peers live in benchmarks/.peers,
-installed on first use.
+left and no more nodes run than a perfect folder leaves, and *left* otherwise. Nodes over constants alone do
+not count: every runtime computes them once, when it loads the file. Peers live in benchmarks/.peers,
+installed on first use. PyTorch modules are compared by `folding_modules`, in the same run.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ import onnx
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
+from benchmarks.folding_modules import compare as compare_modules  # noqa: E402
+from benchmarks.folding_modules import markdown  # noqa: E402
 from tests.training.folding import reference  # noqa: E402
 from tests.training.folding.corpus import Kind, Pattern, patterns  # noqa: E402
-from tests.training.folding.test_corpus import count_nodes, session  # noqa: E402
+from tests.training.folding.test_corpus import session  # noqa: E402
 
 PEERS = ("onnxruntime", "onnxscript", "onnxslim", "onnxsim", "onnxoptimizer")
 OUTCOMES = ("folded", "left", "wrong", "invalid", "crashed")
@@ -96,10 +99,23 @@ def judge(folder: str, pattern: Pattern, original: onnx.ModelProto, results: Pat
     if not _same(truth, answer, 10 * pattern.tolerance):
         return Verdict(folder, pattern, "wrong")
     standing = any(node.op_type in ("BatchNormalization", "Scaler") for node in result.graph.node)
-    whole = not standing and (pattern.nodes is None or count_nodes(result) <= pattern.nodes)
+    whole = not standing and (pattern.nodes is None or running_nodes(result) <= pattern.nodes)
     # Where nothing is to be done, having done nothing is what was wanted.
     wanted = pattern.kind not in (Kind.NOTHING, Kind.TRAP)
     return Verdict(folder, pattern, "folded" if whole and wanted else "left")
+
+
+def running_nodes(model: onnx.ModelProto) -> int:
+    """How many nodes depend on an input of the graph, subgraphs and functions counted whole."""
+    graph = model.graph
+    fed = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
+    count = sum(len(function.node) for function in model.functions)
+    for node in graph.node:
+        inner = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+        if inner or fed & set(node.input):
+            fed |= set(node.output)
+            count += 1 + sum(len(body.node) for body in inner)
+    return count
 
 
 def _by_reference(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray] | None:
@@ -237,11 +253,15 @@ def main() -> None:
     costs_table = "\n".join(["| model | time | peak memory |", "|---|---|---|", *costs])
     print(costs_table, flush=True)  # noqa: T201
     verdicts = compare()
+    modules = markdown(compare_modules())
+    print(modules, flush=True)  # noqa: T201
     bad = [v for v in verdicts if v.outcome in ("wrong", "invalid", "crashed")]
     details = "\n".join(
         f"- {v.folder}, {v.pattern.name}: {v.outcome} {v.detail.splitlines()[:1]}" for v in bad
     )
-    parts = ("# Folding, side by side", table(verdicts), "## Cost of ours", costs_table, "## Faults", details)
+    head = ("# Folding, side by side", "Written by `python benchmarks/folding.py`.")
+    tables = ("## ONNX files", table(verdicts), "## PyTorch modules", modules, "## Cost of ours", costs_table)
+    parts = (*head, *tables, "## Faults", details)
     text = "\n\n".join(parts) + "\n"
     (RESULTS / "folding.md").write_text(text, encoding="utf-8")
     picture(verdicts, RESULTS / "folding.png")

@@ -39,6 +39,8 @@ WRONG = {torch.float64: 1e-3, torch.float32: 1e-3, torch.float16: 0.05, torch.bf
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
+OUTCOMES = ("folded", "partly", "left", "wrong", "crashed")
+
 Folder = Callable[[nn.Module, tuple[Any, ...]], nn.Module]
 
 
@@ -131,19 +133,34 @@ def row_error(module: nn.Module, folded: nn.Module, inputs: tuple[Any, ...]) -> 
     return max(errors)
 
 
-def table() -> Table:
-    """Pattern × folder, and how often each outcome occurred."""
-    result = Table("pattern", "class", *FOLDERS)
-    totals = {name: Counter[str]() for name in FOLDERS}
+def compare() -> dict[str, dict[str, str]]:
+    """Pattern → folder → outcome."""
+    outcomes = {}
     for pattern in PATTERNS:
         with quiet():
-            outcomes = {name: outcome(pattern, folder) for name, folder in FOLDERS.items()}
-        for name, each in outcomes.items():
-            totals[name][each] += 1
-        result.add_row(pattern.name, pattern.kind, *(_coloured(each) for each in outcomes.values()))
-    result.add_section()
-    for kind in ("folded", "partly", "left", "wrong", "crashed"):
-        result.add_row(kind, "", *(str(totals[name][kind]) for name in FOLDERS))
+            outcomes[pattern.name] = {name: outcome(pattern, folder) for name, folder in FOLDERS.items()}
+    return outcomes
+
+
+def markdown(outcomes: dict[str, dict[str, str]]) -> str:
+    """Class of pattern × folder, and how often each outcome occurred."""
+    lines = ["| modules | folder | " + " | ".join(OUTCOMES) + " |", "|---|---|" + "---|" * len(OUTCOMES)]
+    kinds = {pattern.name: pattern.kind for pattern in PATTERNS}
+    for kind in dict.fromkeys(kinds.values()):
+        some = [each for name, each in outcomes.items() if kinds[name] == kind]
+        for folder in FOLDERS:
+            counts = Counter(each[folder] for each in some)
+            row = " | ".join(str(counts[outcome]) for outcome in OUTCOMES)
+            lines.append(f"| {kind} ({len(some)}) | {folder} | {row} |")
+    return "\n".join(lines)
+
+
+def table(outcomes: dict[str, dict[str, str]]) -> Table:
+    """Pattern × folder, for a terminal."""
+    result = Table("pattern", "class", *FOLDERS)
+    for pattern in PATTERNS:
+        each = outcomes[pattern.name]
+        result.add_row(pattern.name, pattern.kind, *(_coloured(each[name]) for name in FOLDERS))
     return result
 
 
@@ -174,4 +191,6 @@ def _coloured(word: str) -> str:
 
 
 if __name__ == "__main__":
-    Console(width=100).print(table())
+    found = compare()
+    Console(width=100).print(table(found))
+    Console(width=100).print(markdown(found))

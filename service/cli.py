@@ -40,6 +40,8 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         _end(f"setting {'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}", 2)
+    except OSError as error:
+        _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
         _end("interrupted", 130)
 

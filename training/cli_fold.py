@@ -37,6 +37,8 @@ def fold(
     """Fold every normalisation of an ONNX file into its linear neighbours."""
     if output is None and not check and report is None:
         raise ConfigError("nothing to do: give -o FILE for the folded model, or --check")
+    if not amp_limit >= 0:
+        raise ConfigError(f"--amp-limit is {amp_limit}, expected 0 or more")
     from training.folding.onnx_graph import fold_file
 
     target = None if check else output

@@ -14,7 +14,7 @@ from torch import nn
 
 from service.metadata import KEY, ModelMetadata, Task
 from training.errors import ExportError
-from training.folding.report import FoldReport
+from training.folding.report import KEPT_BY_CERTIFICATE, FoldReport
 from training.folding.torch_module import FoldedModule
 
 INPUT = "features"
@@ -29,6 +29,9 @@ def export_folded(folded: FoldedModule, features: int, task: Task, linear_layers
     """
     model = export(folded.module, features, task)
     _check_promises(model, linear_layers, folded.report)
+    for node in model.graph.node:
+        if node.op_type == "Sub":
+            node.doc_string = KEPT_BY_CERTIFICATE
     return model
 
 

@@ -79,6 +79,8 @@ def verify(
     """
     from service.session import Session
 
+    if random_rows < 1:
+        raise DataError(f"--random is {random_rows}, expected at least 1 row")
     before, after = Session(original), Session(folded)
     if _names(before) != _names(after):
         raise CertificateError(f"{original} and {folded} have different inputs or outputs")

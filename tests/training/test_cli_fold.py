@@ -152,3 +152,13 @@ def test_folding_in_place(tmp_path: Path) -> None:
     onnx.save(build(), before)
     assert run("fold", path, "-o", path)[0] == 0
     assert run("verify", before, path)[0] == 0
+
+
+def test_options_out_of_range_are_one_line(model: Path) -> None:
+    for arguments in (
+        ["fold", model, "--check", "--amp-limit", "nan"],
+        ["verify", model, model, "--random", "0"],
+    ):
+        code, text = run(*arguments)
+        assert code == 2
+        assert "expected" in text

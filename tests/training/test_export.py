@@ -12,7 +12,7 @@ from tests.records import metadata
 from tests.training.runs import predictor
 from training.errors import ExportError
 from training.export import export, export_folded, with_metadata
-from training.folding import FoldedModule
+from training.folding import FoldedModule, Reason, fold_onnx
 from training.pipeline import fold_completely
 
 
@@ -91,3 +91,11 @@ def test_metadata_are_added_to_a_copy(classifier: tuple[FoldedModule, onnx.Model
     assert {p.key: p.value for p in marked.metadata_props} == {KEY: document.model_dump_json()}
     assert not classifier[1].metadata_props
     assert marked.graph == classifier[1].graph
+
+
+def test_what_the_certificate_kept_stays_when_the_file_is_folded_again() -> None:
+    folded = fold_completely(predictor("wine"), 13, amp_limit=0.0)
+    model = export_folded(folded, 13, "classification", 3)
+    again = fold_onnx(model)
+    assert again.model == model
+    assert [entry.reason for entry in again.report.entries] == [Reason.AMP]

@@ -7,6 +7,12 @@ from enum import StrEnum
 
 from training.errors import TrainingError
 
+KEPT_FOR_AMP = "kept in front by foldserve: amp "
+"""How the note on a kept Sub begins in an ONNX file; the amplification that kept it follows."""
+
+KEPT_BY_CERTIFICATE = "kept in front by foldserve: the certificate needs it"
+"""The note on a Sub that the amp rule would let go, but the accuracy demanded of the file would not."""
+
 
 class Reason(StrEnum):
     """Why a normalisation cannot be folded. The list is closed: every refusal is one of these."""

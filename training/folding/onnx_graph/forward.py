@@ -20,7 +20,7 @@ from training.folding.onnx_graph.spread import Spread
 from training.folding.onnx_graph.weights import FLOATS, Weights
 from training.folding.onnx_graph.workspace import Workspace
 from training.folding.precise import Precise
-from training.folding.report import Reason
+from training.folding.report import KEPT_BY_CERTIFICATE, KEPT_FOR_AMP, Reason
 
 _FAR = 64
 
@@ -120,11 +120,11 @@ def _require_readable(workspace: Workspace, run: Run) -> None:
 def _require_not_kept(run: Run, amp_limit: float) -> None:
     """An earlier fold kept this Sub, and knew better than its bare shift tells what that was worth."""
     note = run.forms[0].node.doc_string or ""
-    if (
-        len(run.forms) == 1
-        and note.startswith(_KEPT)
-        and (amp := float(note.removeprefix(_KEPT))) > amp_limit
-    ):
+    if len(run.forms) > 1:
+        return
+    if note == KEPT_BY_CERTIFICATE:
+        raise Refused(Reason.AMP, "the certificate of an earlier fold kept this Sub")
+    if note.startswith(KEPT_FOR_AMP) and (amp := float(note.removeprefix(KEPT_FOR_AMP))) > amp_limit:
         raise Refused(Reason.AMP, f"an earlier fold kept this Sub for its amp of {amp:.3g}", amp)
 
 
@@ -213,7 +213,7 @@ def subtract(workspace: Workspace, run: Run, centre: Precise, amp: float | None)
     name = run.result.name or "centred"
     node = ir.Node("", "Sub", [run.source, None], num_outputs=1, name=workspace.unique(f"{name}_centred"))
     node.outputs[0].name = workspace.unique(f"{name}_centred_out")
-    node.doc_string = None if amp is None else f"{_KEPT}{amp:.6g}"
+    node.doc_string = None if amp is None else f"{KEPT_FOR_AMP}{amp:.6g}"
     workspace.replace([form.node for form in run.forms], node, run.result)
     weights = Weights.of(
         centre.reshape(shape), dtype or workspace.facts.dtype(run.result) or _FLOAT, f"{name}_centre"
@@ -222,8 +222,6 @@ def subtract(workspace: Workspace, run: Run, centre: Precise, amp: float | None)
     workspace.align(node, centre.shape)
     return node
 
-
-_KEPT = "kept in front by foldserve: amp "
 
 _FLOAT = next(iter(FLOATS))
 

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
+import torch
+from torch import nn
 
 from tests.processes import run, serve
+from tests.training.folding.corpus.build import Graph
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -76,6 +80,24 @@ def test_train_inspect_serve_ask_and_predict_as_the_readme_does(
     assert answer.keys() == promised.keys()
     assert answer == same
     assert refused["error"].startswith('row 0, feature "area": expected a number, got null')
+
+
+def test_fold_and_verify_as_the_readme_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph = Graph()
+    layer = graph.node("Gemm", graph.input("N", 5), graph.weights(5, 6), graph.weights(6))
+    graph.output(graph.bn(layer, 6), "N", 6)
+    model = graph.model()
+    onnx.save(model, "somebodys.onnx")
+    for command in (*commands("foldserve", "fold"), *commands("foldserve", "verify")):
+        ended = run(*command)
+        assert ended.returncode == 0, ended.stderr
+    assert [node.op_type for node in onnx.load("folded.onnx").graph.node] == ["Gemm"]
+    module = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6))
+    [snippet] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {"onnx": onnx, "module": module, "example": torch.zeros(2, 5)}
+    exec(snippet, names)  # noqa: S102 - the README's own lines
+    assert not any(isinstance(layer, nn.BatchNorm1d) for layer in names["folded"].module.modules())  # type: ignore[attr-defined]
 
 
 def test_every_file_the_readme_links_to_exists() -> None:

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports unit test bench-folding container-test clean
+.PHONY: help install demo models lint format types imports unit test bench-folding bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test: lint types imports unit ## every check that CI runs
 
 bench-folding: .venv/installed ## every folder on every pattern, and what folding costs
 	$(BIN)/python benchmarks/folding.py
+
+bench-certificate: .venv/installed ## what folding the shift costs, the figures of docs/decisions.md
+	$(BIN)/python benchmarks/certificate.py
 
 container-test: ## build the image, run it, ask it, stop it
 	tests/container/run

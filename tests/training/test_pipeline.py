@@ -10,7 +10,7 @@ from tests.training import runs
 from tests.training.runs import config
 from training import certify, pipeline
 from training.errors import CertificateError
-from training.folding import FoldError
+from training.folding import FoldError, amplification, into_next, into_previous
 from training.loop import Epoch
 
 
@@ -93,3 +93,13 @@ def test_a_normalisation_that_cannot_be_folded_stops_the_run_with_its_reason() -
     predictor.norm2.train()
     with pytest.raises(FoldError, match=r"norm2 cannot be folded \(training-mode\)"):
         pipeline.fold_completely(predictor, 13)
+
+
+def test_the_amp_of_the_standardisers_fold_is_that_of_its_own_statistics() -> None:
+    predictor = runs.predictor("wine")
+    entry = pipeline.fold_completely(predictor, 13).report.entries[0]
+    before, norm = predictor.standardiser.eval_affine(), predictor.norm1.eval_affine()
+    weight, bias = into_previous(predictor.linear1.weight.detach().double().numpy(), np.zeros(16), norm)
+    weight, bias = into_next(weight, bias, before)
+    mean, scale = predictor.standardiser.mean.double().numpy(), predictor.standardiser.scale.double().numpy()
+    assert entry.amp == pytest.approx(amplification(weight, bias, mean, scale), rel=1e-6)

@@ -79,6 +79,9 @@ class Site:
         if after.kind == "BatchNorm" and self.kind != "BatchNorm":
             field = field.knowing(*after.field.seen_before(self.field))
         norm = "BatchNorm" in (self.kind, after.kind)
+        if not norm:
+            # Neither half of (x − mean) / scale knows both statistics; together they tell them.
+            field = Field.of(field.scale, field.shift)
         names = [site.layer for site in (self, after) if not norm or site.kind == "BatchNorm"]
         layer = " + ".join(names) if norm else self.layer
         kind = "BatchNorm" if norm else "Normalisation"

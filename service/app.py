@@ -29,6 +29,8 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.NoDefaultModel: 404,
     errors.ModelUnavailable: 503,
     errors.UnsupportedSignature: 422,
+    errors.Overloaded: 503,
+    errors.DeadlineExceeded: 504,
 }
 """The status of each error that a request can meet."""
 

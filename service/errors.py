@@ -10,7 +10,9 @@ FoldserveError
 │   ├── UnknownVersion
 │   ├── NoDefaultModel
 │   ├── ModelUnavailable       it is there, but it is not served
-│   └── UnsupportedSignature   it is served, but not through this door
+│   ├── UnsupportedSignature   it is served, but not through this door
+│   ├── Overloaded             too many rows wait already
+│   └── DeadlineExceeded       the time for the answer has passed
 ├── UnreadableModel            a file that cannot become a session
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
@@ -130,6 +132,24 @@ class UnsupportedSignature(RequestError):
     def __init__(self, reason: str) -> None:
         wanted = "a model with one 2-D numeric input"
         super().__init__(f"this door needs {wanted}: {reason}", got=reason, wanted=wanted, where="path")
+
+
+class Overloaded(RequestError):
+    """Too many rows wait already."""
+
+    def __init__(self, waiting: int, limit: int) -> None:
+        wanted = "try again later, or send fewer rows"
+        message = f"the server is busy: {waiting} rows wait, the limit is {limit}; {wanted}"
+        super().__init__(message, got=f"{waiting} rows waiting", wanted=wanted, where="queue")
+
+
+class DeadlineExceeded(RequestError):
+    """The time for the answer has passed before the rows were run."""
+
+    def __init__(self) -> None:
+        wanted = "a longer timeout, or fewer requests at once"
+        message = f"the deadline passed before the rows were run; {wanted}"
+        super().__init__(message, got="an answer that would come too late", wanted=wanted, where="queue")
 
 
 class UnreadableModel(FoldserveError):

@@ -4,12 +4,16 @@ FoldserveError
 ├── RequestError               a request that cannot be answered: what came, what was wanted, where
 │   ├── MalformedBody          not JSON
 │   ├── InvalidRows            the rows do not fit the model's signature
+│   ├── InvalidTensors         the tensors do not fit the model, or the request the protocol
+│   ├── RunFailed              the graph has no result for these inputs
 │   ├── BodyTooLarge
 │   ├── UnsupportedMediaType
 │   ├── UnknownModel
 │   ├── UnknownVersion
 │   ├── NoDefaultModel
 │   ├── ModelUnavailable       it is there, but it is not served
+│   ├── NothingServed          no model answers
+│   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   └── DeadlineExceeded       the time for the answer has passed
@@ -60,6 +64,19 @@ class MalformedBody(RequestError):
 
 class InvalidRows(RequestError):
     """The rows do not fit the model's signature."""
+
+
+class InvalidTensors(RequestError):
+    """The tensors do not fit the model, or the request around them the protocol."""
+
+
+class RunFailed(RequestError):
+    """The graph has no result for these inputs: an index beyond a table, sizes that do not go together."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the model cannot compute these inputs: {reason}", got=reason, wanted="inputs it can compute"
+        )
 
 
 class BodyTooLarge(RequestError):
@@ -124,6 +141,23 @@ class ModelUnavailable(RequestError):
     def __init__(self, name: str, version: int, reason: str) -> None:
         message = f"model {name!r} version {version} is not served: {reason}"
         super().__init__(message, got=f"{name}/{version}", wanted="a version that is served", where="path")
+
+
+class NothingServed(RequestError):
+    """No model answers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "not ready: no model is served", got="no model", wanted="a model that is served", where="server"
+        )
+
+
+class RepositoryClosed(RequestError):
+    """Models are not loaded and unloaded over HTTP here."""
+
+    def __init__(self) -> None:
+        text = "the repository API is off: models are loaded from the models folder when the server starts"
+        super().__init__(text, got="load or unload", wanted="/v2/repository/index", where="path")
 
 
 class UnsupportedSignature(RequestError):

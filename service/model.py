@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import UnreadableModel, UnsupportedSignature
+from service.counters import Counters
+from service.errors import RunFailed, UnreadableModel, UnsupportedSignature
 from service.metadata import ModelMetadata, read_metadata, row_errors
+from service.payloads import oip
 from service.payloads.predict_json import Decoder, Encoder
-from service.session import ActualDevice, Session
+from service.session import ActualDevice, Session, input_fault
 from service.signature import Rows, Signature, read_signature
 
 INLINE_SECONDS = 0.5e-3
 """A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
 this, and other requests wait no longer than they would for any other callback."""
+
+
+Result = TypeVar("Result")
 
 
 class Cost(NamedTuple):
@@ -42,6 +48,13 @@ class Door(NamedTuple):
     encode: Encoder
 
 
+class TensorDoor(NamedTuple):
+    """What the Open Inference Protocol needs of any model."""
+
+    decode: oip.Decoder
+    encode: oip.Encoder
+
+
 class ServedModel:
     """One version of a model, able to answer.
 
@@ -58,6 +71,12 @@ class ServedModel:
         self._door: Door | UnsupportedSignature = _open_door(self.session, self.metadata, name, version)
         self._prove_golden_rows()
         self.cost = self._measure()
+        self.tensors = TensorDoor(
+            # The rule of the tables: a model that says what it was trained on takes no missing values.
+            oip.Decoder(self.session.inputs, self.session.outputs, finite=self.metadata is not None),
+            oip.Encoder(name, version, self.session.outputs),
+        )
+        self.counters = Counters()
 
     @property
     def door(self) -> Door:
@@ -78,9 +97,42 @@ class ServedModel:
 
     async def predict_async(self, rows: Rows, threads: ThreadPoolExecutor) -> NDArray[Any]:
         """The same without holding up the event loop when the run is expected to be long."""
-        if self.cost.of(len(rows)) <= INLINE_SECONDS:
-            return self.predict(rows)
-        return await asyncio.get_running_loop().run_in_executor(threads, self.predict, rows)
+        return await self._without_blocking(lambda: self.predict(rows), len(rows), threads)
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> tuple[list[NDArray[Any]], int]:
+        """The outputs named, in that order, and the nanoseconds that the run took.
+
+        Raises:
+            RunFailed: the graph has no result for these inputs.
+        """
+        start = time.perf_counter_ns()
+        try:
+            results = self.session.run(feeds, outputs)
+        except Exception as error:
+            reason = input_fault(error)
+            if reason is None:
+                raise
+            raise RunFailed(reason) from error
+        return results, time.perf_counter_ns() - start
+
+    async def run_async(
+        self,
+        feeds: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        rows: int,
+        threads: ThreadPoolExecutor,
+    ) -> tuple[list[NDArray[Any]], int]:
+        """The same without holding up the event loop when the run is expected to be long."""
+        return await self._without_blocking(lambda: self.run(feeds, outputs), rows, threads)
+
+    async def _without_blocking(
+        self, run: Callable[[], Result], rows: int, threads: ThreadPoolExecutor
+    ) -> Result:
+        if self.cost.of(rows) <= INLINE_SECONDS:
+            return run()
+        return await asyncio.get_running_loop().run_in_executor(threads, run)
 
     def _prove_golden_rows(self) -> None:
         golden = self.metadata.golden if self.metadata else None

@@ -7,6 +7,7 @@ the CPU, so availability is checked first, fall-back is disabled, and the provid
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -103,6 +104,19 @@ def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> tuple[ActualDevice, 
     if asked == "cuda":
         raise DeviceUnavailable("cuda", f"{reason}; it needs an NVIDIA driver and 'foldserve[gpu]'")
     return "cpu", f"auto: {reason}"
+
+
+def input_fault(error: Exception) -> str | None:
+    """Why a run could not compute its inputs, without positions in sources; None when it was not them."""
+    if not type(error).__module__.startswith("onnxruntime"):
+        return None
+    text = " ".join(str(error).split())
+    if re.search("alloc", text, re.IGNORECASE):
+        return None
+    node = re.search(r"while running (\w+) node", text)
+    reason = text.rpartition("Status Message: ")[2].rpartition(" was false. ")[2]
+    reason = "the sizes do not go together" if "/" in reason else reason.split(" : ")[-1]
+    return (f"{node[1]}: {reason}" if node else reason)[:200]
 
 
 def runtime_version() -> str:

@@ -14,9 +14,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from service.errors import BodyTooLarge, UnsupportedMediaType
+from service.errors import UnsupportedMediaType
 from service.metadata import Label
 from service.repository import Repository
+from service.routes.bodies import read_body
 
 JSON = "application/json"
 _HEADERS = (b"content-type", JSON.encode())
@@ -77,7 +78,7 @@ class PredictRoute(APIRoute):
         model = repository.find(path.get("name"), path.get("version"))
         door = model.door
         _check_media_type(scope)
-        body = await _read_body(scope, receive, state.settings.max_body_bytes)
+        body = await read_body(scope, receive, state.settings.max_body_bytes)
         if body is None:
             return
         threads: ThreadPoolExecutor = state.threads
@@ -124,27 +125,3 @@ def _check_media_type(scope: Scope) -> None:
     charset = parameters.strip().lower().removeprefix("charset=").strip('"')
     if media.strip().lower() != JSON or charset not in ("", "utf-8", "utf8"):
         raise UnsupportedMediaType(text, [JSON])
-
-
-async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when the client has gone.
-
-    Raises:
-        BodyTooLarge: it is longer than the limit, by its header or by its bytes.
-    """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge(limit, int(declared))
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)

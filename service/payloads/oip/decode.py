@@ -1,0 +1,252 @@
+"""One request body → named arrays that fit the model, and what is wanted of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simdjson
+from numpy.typing import NDArray
+
+from service.errors import InvalidTensors
+from service.payloads.oip import binary_data, document, json_data
+from service.payloads.oip.binary_data import Tail
+from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
+from service.payloads.oip.fields import Entry, entries, flag, identifier, name_of, parameters, shape_of
+from service.payloads.oip.refusal import refuse, show, shown_shape
+from service.session import TensorSpec
+
+_NOT_USUAL = (InvalidTensors, AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
+_LENGTH_HEADER = "Inference-Header-Content-Length"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output that is wanted, and whether in binary form."""
+
+    name: str
+    binary: bool
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """A request that fits the model.
+
+    Attributes:
+        id: echoed in the answer; None when none was given.
+        feeds: an array for every input of the model.
+        outputs: what is wanted, in order.
+        rows: the first dimension of the first input, 1 for a scalar.
+    """
+
+    id: str | None
+    feeds: Mapping[str, NDArray[Any]]
+    outputs: tuple[Wanted, ...]
+    rows: int
+
+
+class Decoder:
+    """Reads the requests for one model. Not for use by several threads at once: it owns one parser.
+
+    With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself.
+    """
+
+    def __init__(
+        self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], *, finite: bool = False
+    ) -> None:
+        self._inputs = {spec.name: spec for spec in inputs}
+        self._outputs = {spec.name: spec for spec in outputs if spec.is_tensor and spec.dtype != "bfloat16"}
+        self._finite = finite
+        self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
+        self._parser = simdjson.Parser()
+
+    def __call__(self, body: bytes, json_length: str | None = None) -> InferRequest:
+        """The request in a body; `json_length` is the header Inference-Header-Content-Length as it came.
+
+        Raises:
+            MalformedBody: the JSON is not JSON.
+            InvalidTensors: it does not fit the protocol, or the model.
+        """
+        if self._closed:
+            raise refuse(self._closed, got="a request", wanted="another model", where="model")
+        length = len(body) if json_length is None else _json_length(json_length, len(body))
+        if json_length is not None and length == 0:
+            return self._raw(memoryview(body))
+        header, tail = body[:length], memoryview(body)[length:]
+        request = self._usual(header, tail)
+        return request or self._request(document.parse(header), Tail(tail))
+
+    def _usual(self, header: bytes, tail: memoryview) -> InferRequest | None:
+        """The request, when nothing about it is odd; None leaves it to the strict reader."""
+        try:
+            usual = document.outline(self._parser, header)
+            request = self._request(usual, Tail(tail))
+            expected = sum(_brackets(entry, request) for entry in usual["inputs"])
+        except _NOT_USUAL:
+            return None
+        # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs.
+        return request if header.count(b"[") == 1 + ("outputs" in usual) + expected else None
+
+    def _request(self, document: Entry, tail: Tail) -> InferRequest:
+        given = parameters(document, "body")
+        feeds = self._feeds(entries(document, "inputs"), tail)
+        if tail.left:
+            text = f"{tail.left} bytes follow the last tensor: no binary_data_size accounts for them"
+            raise refuse(text, got=f"{tail.left} bytes", wanted="nothing more", where="body")
+        outputs = self._wanted(
+            entries(document, "outputs", optional=True), flag(given, "binary_data_output", "body")
+        )
+        return InferRequest(identifier(document), feeds, outputs, self._rows(feeds))
+
+    def _feeds(self, inputs: Sequence[Entry], tail: Tail) -> dict[str, NDArray[Any]]:
+        feeds: dict[str, NDArray[Any]] = {}
+        for index, entry in enumerate(inputs):
+            name = name_of(entry, f"inputs[{index}]")
+            if name not in self._inputs or name in feeds:
+                fault = "it is given twice" if name in feeds else "the model has no such input"
+                raise refuse(fault, got=name, wanted=_names(self._inputs), where=f"input {show(name)}")
+            feeds[name] = self._tensor(entry, self._inputs[name], tail)
+        missing = [name for name in self._inputs if name not in feeds]
+        if missing:
+            text = f"missing {_names(missing)}: the model takes {_names(self._inputs)}"
+            raise refuse(text, got=_names(feeds), wanted=_names(self._inputs), where="inputs")
+        return feeds
+
+    def _tensor(self, entry: Entry, spec: TensorSpec, tail: Tail) -> NDArray[Any]:
+        where = f"input {show(spec.name)}"
+        _check_datatype(entry, spec, where)
+        shape = shape_of(entry, spec, where)
+        given = parameters(entry, where)
+        if "shared_memory_region" in given:
+            raise refuse(
+                "shared memory is not offered", got="shared_memory_region", wanted="data", where=where
+            )
+        if "binary_data_size" not in given:
+            return _from_json(entry, spec, shape, where)
+        if "data" in entry:
+            raise refuse("it has both data and binary_data_size", got="both", wanted="one", where=where)
+        data = tail.take(_binary_size(given["binary_data_size"], where), where)
+        return self._checked(binary_data.read(data, spec, shape, where), where)
+
+    def _checked(self, array: NDArray[Any], where: str) -> NDArray[Any]:
+        if self._finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+            text = "it holds NaN or infinity; this model accepts no missing values"
+            raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
+        return array
+
+    def _wanted(self, outputs: Sequence[Entry], binary: bool) -> tuple[Wanted, ...]:
+        if not outputs:
+            return tuple(self._output(name, binary) for name in self._outputs)
+        wanted: dict[str, Wanted] = {}
+        for index, entry in enumerate(outputs):
+            name = name_of(entry, f"outputs[{index}]")
+            where = f"output {show(name)}"
+            if name not in self._outputs or name in wanted:
+                fault = "it is asked for twice" if name in wanted else "the model has no such output"
+                raise refuse(fault, got=name, wanted=_names(self._outputs), where=where)
+            given = parameters(entry, where)
+            if "classification" in given:
+                raise refuse("classification is not offered", got="classification", wanted="", where=where)
+            wanted[name] = self._output(name, flag(given, "binary_data", where, default=binary))
+        return tuple(wanted.values())
+
+    def _output(self, name: str, binary: bool) -> Wanted:
+        kind = datatype(self._outputs[name])
+        if kind in BINARY_ONLY and not binary:
+            text = f"{kind} has no JSON form: ask for it with the parameter binary_data: true"
+            raise refuse(text, got="JSON", wanted="binary_data: true", where=f"output {show(name)}")
+        return Wanted(name, binary)
+
+    def _raw(self, body: memoryview) -> InferRequest:
+        """A body that is nothing but the only input: its shape follows from its length."""
+        if len(self._inputs) != 1:
+            text = f"a raw request needs a model with one input, this one has {len(self._inputs)}"
+            raise refuse(text, got="a raw request", wanted="JSON first", where=_LENGTH_HEADER)
+        [spec] = self._inputs.values()
+        where = f"input {show(spec.name)}"
+        shape = _raw_shape(spec, len(body), where)
+        if spec.dtype == "string":
+            array: NDArray[Any] = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
+        else:
+            array = self._checked(binary_data.read(body, spec, shape, where), where)
+        feeds = {spec.name: array}
+        return InferRequest(None, feeds, self._wanted([], binary=True), self._rows(feeds))
+
+    def _rows(self, feeds: Mapping[str, NDArray[Any]]) -> int:
+        first = next((feeds[name] for name in self._inputs), None)
+        return first.shape[0] if first is not None and first.ndim else 1
+
+
+def _why_not(spec: TensorSpec) -> str | None:
+    if not spec.is_tensor:
+        return f"input {show(spec.name)} is {spec.dtype}, which this protocol cannot carry"
+    if spec.dtype == "bfloat16":
+        return f"input {show(spec.name)} is BF16, which onnxruntime does not take from Python"
+    return None
+
+
+def _json_length(text: str, body: int) -> int:
+    length = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+    if length is None or length > body:
+        wanted = f"a number of bytes, at most the body's {body}"
+        raise refuse(f"got {show(text)}, expected {wanted}", got=text, wanted=wanted, where=_LENGTH_HEADER)
+    return length
+
+
+def _check_datatype(entry: Entry, spec: TensorSpec, where: str) -> None:
+    wanted, came = datatype(spec), entry.get("datatype")
+    if came != wanted:
+        text = f"datatype is {show(came) if 'datatype' in entry else 'missing'}, the model takes {wanted}"
+        raise refuse(text, got=came, wanted=wanted, where=where)
+
+
+def _binary_size(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        wanted = "a number of bytes"
+        raise refuse(
+            f"binary_data_size is {show(value)}, expected {wanted}", got=value, wanted=wanted, where=where
+        )
+    return value
+
+
+def _from_json(entry: Entry, spec: TensorSpec, shape: tuple[int, ...], where: str) -> NDArray[Any]:
+    if "data" not in entry:
+        raise refuse("it has neither data nor binary_data_size", got="neither", wanted="one", where=where)
+    if datatype(spec) in BINARY_ONLY:
+        text = f"{datatype(spec)} has no JSON form: send it in binary form, with binary_data_size"
+        raise refuse(text, got="data", wanted="binary_data_size", where=where)
+    data = entry["data"]
+    if isinstance(data, simdjson.Array):
+        return json_data.read_quickly(data, spec, shape)
+    return json_data.read(data, spec, shape, where)
+
+
+def _brackets(entry: Entry, request: InferRequest) -> int:
+    """The lists of one input: its shape, and its data."""
+    data = entry.get("data")
+    return 1 + (0 if data is None else json_data.brackets(data, request.feeds[entry["name"]].shape))
+
+
+def _raw_shape(spec: TensorSpec, size: int, where: str) -> tuple[int, ...]:
+    if spec.dtype == "string":
+        if any(length not in (None, 1) for length in spec.shape):
+            text = f"a raw request carries one element, the model takes {shown_shape(spec.shape)}"
+            raise refuse(text, got="a raw request", wanted="JSON first", where=where)
+        return (1,) * len(spec.shape)
+    if spec.shape.count(None) > 1:
+        text = "a raw request needs a model with at most one variable dimension"
+        raise refuse(text, got="a raw request", wanted="JSON first", where=where)
+    fixed = numpy_dtype(spec).itemsize
+    for length in spec.shape:
+        fixed *= 1 if length is None else length
+    free = size // fixed if fixed else 0
+    return tuple(free if length is None else length for length in spec.shape)
+
+
+def _names(names: Any, most: int = 8) -> str:
+    shown = [show(name) for name in names]
+    return (
+        ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+    ) or "none"

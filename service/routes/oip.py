@@ -1,0 +1,289 @@
+"""The Open Inference Protocol v2 over REST: what the server and its models are, and whether they are ready.
+
+Every error below /v2 is exactly {"error": text}, as the protocol has it. The hot route is `oip_infer`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from service import __version__
+from service.counters import Duration
+from service.errors import NothingServed, RepositoryClosed, UnknownModel
+from service.model import ServedModel
+from service.payloads.oip.datatypes import DATATYPES, dimensions
+from service.payloads.oip.index import read_index_request
+from service.repository import Refused, Repository
+from service.routes.bodies import read_body
+from service.session import TensorSpec, runtime_version
+
+PLATFORM = "onnxruntime_onnx"
+EXTENSIONS = ["binary_tensor_data", "statistics", "model_repository"]
+
+
+class Error(BaseModel):
+    """What every failed request below /v2 gets."""
+
+    error: str
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error} for status in (400, 403, 404, 405, 413, 415, 422, 500, 503)
+}
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses=RESPONSES)
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    live: bool = True
+
+
+class Ready(BaseModel):
+    """Some model answers."""
+
+    ready: bool = True
+
+
+class ModelReady(BaseModel):
+    """The model answers."""
+
+    name: str
+    ready: bool = True
+
+
+class ServerMetadata(BaseModel):
+    """The server and the extensions of the protocol that it speaks."""
+
+    name: str = "foldserve"
+    version: str = __version__
+    extensions: list[str] = EXTENSIONS
+
+
+class TensorMetadata(BaseModel):
+    """An input or output; −1 is a dimension that is free."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """A model, and the tensors of the version asked for."""
+
+    name: str
+    versions: list[str]
+    platform: str = PLATFORM
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+    properties: dict[str, str]
+
+
+class Count(BaseModel):
+    """How often, and for how many nanoseconds together."""
+
+    count: int
+    ns: int
+
+
+class InferenceStatistics(BaseModel):
+    """Where the time of the requests went. There is no cache."""
+
+    success: Count
+    fail: Count
+    queue: Count
+    compute_input: Count
+    compute_infer: Count
+    compute_output: Count
+    cache_hit: Count
+    cache_miss: Count
+
+
+class VersionStatistics(BaseModel):
+    """One version of a model, since it was loaded."""
+
+    name: str
+    version: str
+    last_inference: int
+    """When the last request was answered, in milliseconds since 1970; 0 before the first."""
+    inference_count: int
+    """Rows computed."""
+    execution_count: int
+    """Runs."""
+    inference_stats: InferenceStatistics
+    batch_stats: list[Any] = []
+
+
+class Statistics(BaseModel):
+    """In the form of Triton."""
+
+    model_stats: list[VersionStatistics]
+
+
+class IndexEntry(BaseModel):
+    """One version on disk."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+@router.get("/health/live")
+async def live() -> Live:
+    """200 as long as the process answers."""
+    return Live()
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> Ready:
+    """200 when some model answers, else 503."""
+    if not _repository(request).ready:
+        raise NothingServed
+    return Ready()
+
+
+@router.get("/", include_in_schema=False)
+@router.get("")
+async def server_metadata() -> ServerMetadata:
+    """The server's name, version and extensions."""
+    return ServerMetadata()
+
+
+@router.get("/models/stats")
+async def all_statistics(request: Request) -> Statistics:
+    """What every served version has done."""
+    models = [model for name in _repository(request).names for model in _served(request, name)]
+    return Statistics(model_stats=[_statistics(model) for model in models])
+
+
+@router.get("/models/{name}/stats")
+async def model_statistics(request: Request, name: str) -> Statistics:
+    """What every served version of a model has done."""
+    _repository(request).find(name)
+    return Statistics(model_stats=[_statistics(model) for model in _served(request, name)])
+
+
+@router.get("/models/{name}/versions/{version}/stats")
+async def version_statistics(request: Request, name: str, version: str) -> Statistics:
+    """What one version has done."""
+    return Statistics(model_stats=[_statistics(_repository(request).find(name, version))])
+
+
+@router.get("/models/{name}")
+async def model_metadata(request: Request, name: str) -> ModelMetadata:
+    """The inputs and outputs of a model's default version."""
+    return _metadata(request, _repository(request).find(name))
+
+
+@router.get("/models/{name}/versions/{version}")
+async def version_metadata(request: Request, name: str, version: str) -> ModelMetadata:
+    """The inputs and outputs of one version."""
+    return _metadata(request, _repository(request).find(name, version))
+
+
+@router.get("/models/{name}/ready")
+async def model_ready(request: Request, name: str) -> ModelReady:
+    """200 when the model answers, 503 when it is there but does not."""
+    return ModelReady(name=_repository(request).find(name).name)
+
+
+@router.get("/models/{name}/versions/{version}/ready")
+async def version_ready(request: Request, name: str, version: str) -> ModelReady:
+    """200 when that version answers, 503 when it is there but does not."""
+    return ModelReady(name=_repository(request).find(name, version).name)
+
+
+_INDEX_REQUEST = {"type": "object", "properties": {"ready": {"type": "boolean", "default": False}}}
+
+
+@router.post(
+    "/repository/index",
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": _INDEX_REQUEST}}}},
+)
+async def repository_index(request: Request) -> list[IndexEntry]:
+    """Every version on disk, served or not and why; with {"ready": true} only those served."""
+    limit: int = request.app.state.settings.max_body_bytes
+    body = await read_body(request.scope, request.receive, limit)
+    only_ready = read_index_request(body or b"")
+    entries = [
+        _index_entry(name, number, found)
+        for name in _repository(request).names
+        for number, found in sorted(_repository(request).models[name].items())
+    ]
+    return [entry for entry in entries if entry.state == "READY" or not only_ready]
+
+
+@router.post("/repository/models/{name}/load")
+@router.post("/repository/models/{name}/unload")
+async def change_repository(request: Request, name: str) -> None:
+    """Refused: models are loaded from the models folder when the server starts."""
+    if name not in _repository(request).models:
+        raise UnknownModel(name, _repository(request).names)
+    raise RepositoryClosed
+
+
+def is_below(path: str) -> bool:
+    """Whether a path belongs to this protocol."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def _repository(request: Request) -> Repository:
+    repository: Repository = request.app.state.repository
+    return repository
+
+
+def _served(request: Request, name: str) -> list[ServedModel]:
+    versions = sorted(_repository(request).models[name].items())
+    return [model for _, model in versions if isinstance(model, ServedModel)]
+
+
+def _metadata(request: Request, model: ServedModel) -> ModelMetadata:
+    return ModelMetadata(
+        name=model.name,
+        versions=[str(served.version) for served in _served(request, model.name)],
+        inputs=[_tensor(spec) for spec in model.session.inputs],
+        outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
+        properties={"device": model.session.device, "runtime": f"onnxruntime {runtime_version()}"},
+    )
+
+
+def _tensor(spec: TensorSpec) -> TensorMetadata:
+    kind = DATATYPES.get(spec.dtype, spec.dtype)
+    return TensorMetadata(name=spec.name, datatype=kind, shape=dimensions(spec))
+
+
+def _statistics(model: ServedModel) -> VersionStatistics:
+    totals = model.counters.snapshot()
+    return VersionStatistics(
+        name=model.name,
+        version=str(model.version),
+        last_inference=totals.last_ms,
+        inference_count=totals.rows,
+        execution_count=totals.executions,
+        inference_stats=InferenceStatistics(
+            success=_count(totals.success),
+            fail=_count(totals.fail),
+            queue=_count(totals.queue),
+            compute_input=_count(totals.compute_input),
+            compute_infer=_count(totals.compute_infer),
+            compute_output=_count(totals.compute_output),
+            cache_hit=Count(count=0, ns=0),
+            cache_miss=Count(count=0, ns=0),
+        ),
+    )
+
+
+def _count(duration: Duration) -> Count:
+    return Count(count=duration.count, ns=duration.ns)
+
+
+def _index_entry(name: str, number: int, found: ServedModel | Refused) -> IndexEntry:
+    refused = isinstance(found, Refused)
+    reason = found.reason if isinstance(found, Refused) else ""
+    state = "UNAVAILABLE" if refused else "READY"
+    return IndexEntry(name=name, version=str(number), state=state, reason=reason)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service import __version__, errors
+from service.model import Limits
 from service.repository import Repository
 from service.routes import health, models, oip
 from service.routes.oip_infer import add_infer_routes
@@ -71,8 +72,9 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         responses=_RESPONSES,
     )
+    limits = Limits(settings.max_batch_rows, settings.max_wait_seconds)
     app.state.settings = settings
-    app.state.repository = Repository(settings.models_dir, device, settings.default_model)
+    app.state.repository = Repository(settings.models_dir, device, settings.default_model, limits)
     add_predict_routes(app)
     app.include_router(models.router)
     app.include_router(health.router)

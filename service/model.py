@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batching import Batcher
 from service.counters import Counters
 from service.errors import RunFailed, UnreadableModel, UnsupportedSignature
 from service.metadata import ModelMetadata, read_metadata, row_errors
@@ -40,6 +41,18 @@ class Cost(NamedTuple):
         return self.fixed + rows * self.per_row
 
 
+class Limits(NamedTuple):
+    """What bounds a model's batches and its queue.
+
+    Attributes:
+        batch_rows: the most rows of one run.
+        wait_seconds: how long the rows in the queue may take together, by the measured cost of a row.
+    """
+
+    batch_rows: int = 256
+    wait_seconds: float = 1.0
+
+
 class Door(NamedTuple):
     """What /predict needs of a model that takes one table of numbers."""
 
@@ -62,7 +75,9 @@ class ServedModel:
         UnreadableModel: the file, its metadata or its golden rows are not in order.
     """
 
-    def __init__(self, name: str, version: int, path: Path, device: ActualDevice) -> None:
+    def __init__(
+        self, name: str, version: int, path: Path, device: ActualDevice, limits: Limits | None = None
+    ) -> None:
         self.name = name
         self.version = version
         self.loaded = datetime.now(UTC)
@@ -77,6 +92,8 @@ class ServedModel:
             oip.Encoder(name, version, self.session.outputs),
         )
         self.counters = Counters()
+        self._limits = limits or Limits()
+        self._batcher: Batcher | None = None
 
     @property
     def door(self) -> Door:
@@ -96,8 +113,22 @@ class ServedModel:
         return output
 
     async def predict_async(self, rows: Rows, threads: ThreadPoolExecutor) -> NDArray[Any]:
-        """The same without holding up the event loop when the run is expected to be long."""
-        return await self._without_blocking(lambda: self.predict(rows), len(rows), threads)
+        """The same without holding up the event loop; long runs gather the rows of several requests.
+
+        Raises:
+            Overloaded: the rows that wait already would take longer than the limit.
+        """
+        if self.cost.of(len(rows)) <= INLINE_SECONDS:
+            return self.predict(rows)
+        if self.door.signature.rows is not None:
+            return await asyncio.get_running_loop().run_in_executor(threads, self.predict, rows)
+        if self._batcher is None:
+            self._batcher = Batcher(self.predict, threads, self._limits.batch_rows, self._most_waiting())
+        return await self._batcher.submit(rows)
+
+    def _most_waiting(self) -> int:
+        per_row = self.cost.per_row or self.cost.fixed
+        return max(self._limits.batch_rows, int(self._limits.wait_seconds / per_row))
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]

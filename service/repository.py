@@ -14,7 +14,7 @@ from service.errors import (
     UnknownVersion,
     UnreadableModel,
 )
-from service.model import ServedModel
+from service.model import Limits, ServedModel
 from service.session import ActualDevice
 
 FILE = "model.onnx"
@@ -38,11 +38,17 @@ class Repository:
         RuntimeMissing, DeviceUnavailable: nothing could be served.
     """
 
-    def __init__(self, folder: Path, device: ActualDevice, default: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: ActualDevice,
+        default: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         self.folder = folder
         self.device = device
         self.models: Mapping[str, Mapping[int, Version]] = {
-            path.name: _versions(path, device) for path in _folders(folder)
+            path.name: _versions(path, device, limits or Limits()) for path in _folders(folder)
         }
         if default is not None and default not in self.models:
             raise UnknownModel(default, self.names)
@@ -109,9 +115,11 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _versions(folder: Path, device: ActualDevice) -> dict[int, Version]:
+def _versions(folder: Path, device: ActualDevice, limits: Limits) -> dict[int, Version]:
     numbered = sorted(int(path.name) for path in _folders(folder) if _is_version(path.name))
-    return {number: _load(folder.name, number, folder / str(number) / FILE, device) for number in numbered}
+    return {
+        number: _load(folder.name, number, folder / str(number) / FILE, device, limits) for number in numbered
+    }
 
 
 def _is_version(text: str) -> bool:
@@ -119,9 +127,9 @@ def _is_version(text: str) -> bool:
     return text.isascii() and text.isdigit() and not text.startswith("0") and len(text) < 19
 
 
-def _load(name: str, version: int, path: Path, device: ActualDevice) -> Version:
+def _load(name: str, version: int, path: Path, device: ActualDevice, limits: Limits) -> Version:
     try:
-        return ServedModel(name, version, path, device)
+        return ServedModel(name, version, path, device, limits)
     except UnreadableModel as error:
         return Refused(error.reason)
 

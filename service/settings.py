@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(16 * 1024 * 1024, ge=1)
     """The longest request body that is read, in bytes."""
 
+    max_batch_rows: int = Field(256, ge=1)
+    """The most rows that a heavy model computes in one run."""
+
+    max_wait_seconds: float = Field(1.0, gt=0)
+    """How long the rows that wait for a heavy model may take together; more are refused with 503."""
+
     keep_alive_seconds: int = Field(65, ge=1)
     """How long an idle connection stays open; longer than the 60 s of common load balancers."""
 

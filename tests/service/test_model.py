@@ -1,14 +1,15 @@
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import current_thread
+from threading import Event, current_thread
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
-from service.errors import UnreadableModel, UnsupportedSignature
-from service.model import INLINE_SECONDS, Cost, ServedModel
+from service.errors import Overloaded, UnreadableModel, UnsupportedSignature
+from service.model import INLINE_SECONDS, Cost, Limits, ServedModel
 from service.signature import Rows
 from tests import graphs
 from tests.records import golden, metadata
@@ -108,3 +109,41 @@ async def test_a_long_run_leaves_the_event_loop_free(tmp_path: Path) -> None:
             model.cost = cost
             assert (await model.predict_async(rows, threads)).tolist() == [[2.0, 2.0]]
     assert [name.startswith("run") for name in threads_seen] == [False, True]
+
+
+async def test_rows_that_arrive_during_a_long_run_are_computed_together(tmp_path: Path) -> None:
+    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
+    model.cost = Cost(INLINE_SECONDS * 2, 1e-6)
+    sizes: list[int] = []
+    first_started, go_on = Event(), Event()
+
+    def predict(rows: Rows) -> Any:
+        sizes.append(len(rows))
+        first_started.set()
+        assert go_on.wait(10)
+        return ServedModel.predict(model, rows)
+
+    model.predict = predict  # type: ignore[method-assign]
+    with ThreadPoolExecutor() as threads:
+        ask = [asyncio.create_task(model.predict_async(np.full((1, 3), n, "f4"), threads)) for n in range(5)]
+        await asyncio.to_thread(first_started.wait, 10)
+        go_on.set()
+        answers = await asyncio.gather(*ask)
+    assert [answer.tolist() for answer in answers] == [[[2.0 * n, 2.0 * n]] for n in range(5)]
+    assert sizes == [5] or sizes == [1, 4]
+
+
+async def test_more_rows_than_can_be_computed_in_time_are_refused(tmp_path: Path) -> None:
+    path = graphs.put(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path, "m")
+    model = ServedModel("m", 1, path, "cpu", Limits(batch_rows=4, wait_seconds=1.0))
+    model.cost = Cost(0.0, 0.1)
+    go_on = Event()
+    model.predict = lambda rows: (go_on.wait(10), ServedModel.predict(model, rows))[1]  # type: ignore[method-assign]
+    with ThreadPoolExecutor() as threads:
+        ask = [asyncio.create_task(model.predict_async(np.ones((4, 3), "f4"), threads)) for _ in range(5)]
+        await asyncio.sleep(0)
+        go_on.set()
+        outcomes = await asyncio.gather(*ask, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
+    assert len(refused) == 3
+    assert "the limit is 10" in str(refused[0])

@@ -230,6 +230,14 @@ async def test_statistics_count_under_many_requests_at_once(client: httpx.AsyncC
     assert "broken" not in {s["name"] for s in everything}
 
 
+async def test_predict_counts_too(client: httpx.AsyncClient) -> None:
+    await client.post("/predict", json={"inputs": [[0, 0, 0], [1, 1, 1]]})
+    await client.post("/predict", json={"inputs": [["a", 0, 0]]})
+    [stats] = (await client.get("/v2/models/m/versions/3/stats")).json()["model_stats"]
+    times = stats["inference_stats"]
+    assert (times["success"]["count"], times["fail"]["count"], stats["inference_count"]) == (1, 1, 2)
+
+
 async def test_a_fault_of_ours_is_500_in_the_same_form(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

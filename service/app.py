@@ -136,4 +136,6 @@ def _error(
     body = {"error": error}
     if not oip.is_below(request.url.path):
         body |= {"got": got, "wanted": wanted, "where": where}
-    return Response(orjson.dumps(body), status, headers, media_type=JSON)
+    # A path or a key may hold half a surrogate pair, which JSON in UTF-8 cannot.
+    safe = {key: text.encode("utf-8", "backslashreplace").decode() for key, text in body.items()}
+    return Response(orjson.dumps(safe), status, headers, media_type=JSON)

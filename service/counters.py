@@ -7,7 +7,7 @@ numbers of one request are added under one lock, so that a snapshot never shows 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
 
@@ -18,10 +18,6 @@ class Duration:
 
     count: int = 0
     ns: int = 0
-
-    def plus(self, ns: int) -> Duration:
-        """One more."""
-        return Duration(self.count + 1, self.ns + ns)
 
 
 @dataclass(frozen=True)
@@ -56,11 +52,26 @@ class Counters:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._totals = Totals()
+        # Plain integers: this is part of every request.
+        self._successes = self._failures = self._rows = self._last_ns = 0
+        self._success = self._fail = 0
+        self._queue = self._input = self._infer = self._output = 0
 
     def snapshot(self) -> Totals:
         """The counts of this moment."""
-        return self._totals
+        with self._lock:
+            runs = self._successes
+            return Totals(
+                success=Duration(runs, self._success),
+                fail=Duration(self._failures, self._fail),
+                queue=Duration(runs, self._queue),
+                compute_input=Duration(runs, self._input),
+                compute_infer=Duration(runs, self._infer),
+                compute_output=Duration(runs, self._output),
+                executions=runs,
+                rows=self._rows,
+                last_ms=self._last_ns // 1_000_000,
+            )
 
     def request(self) -> Stopwatch:
         """Measure one request: a context that ends in a success, or by an exception in a failure."""
@@ -70,37 +81,38 @@ class Counters:
         """Count a request that has ended."""
         spent = time.perf_counter_ns() - watch.started
         with self._lock:
-            old = self._totals
             if failed:
-                self._totals = replace(old, fail=old.fail.plus(spent))
+                self._failures += 1
+                self._fail += spent
                 return
-            self._totals = Totals(
-                success=old.success.plus(spent),
-                fail=old.fail,
-                queue=old.queue.plus(watch.queue),
-                compute_input=old.compute_input.plus(watch.compute_input),
-                compute_infer=old.compute_infer.plus(watch.compute_infer),
-                compute_output=old.compute_output.plus(watch.compute_output),
-                executions=old.executions + 1,
-                rows=old.rows + watch.rows,
-                last_ms=time.time_ns() // 1_000_000,
-            )
+            self._successes += 1
+            self._success += spent
+            self._queue += watch.queue
+            self._input += watch.compute_input
+            self._infer += watch.compute_infer
+            self._output += watch.compute_output
+            self._rows += watch.rows
+            self._last_ns = time.time_ns()
 
 
-@dataclass
 class Stopwatch:
-    """The times of one request, in nanoseconds; filled in as it proceeds."""
+    """The times of one request, in nanoseconds, and its rows; filled in as it proceeds."""
 
-    counters: Counters
-    rows: int = 0
-    queue: int = 0
-    compute_input: int = 0
-    compute_infer: int = 0
-    compute_output: int = 0
-    started: int = field(default_factory=time.perf_counter_ns)
+    __slots__ = (
+        "_counters",
+        "_lap",
+        "compute_infer",
+        "compute_input",
+        "compute_output",
+        "queue",
+        "rows",
+        "started",
+    )
 
-    def __post_init__(self) -> None:
-        self._lap = self.started
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self.rows = self.queue = self.compute_input = self.compute_infer = self.compute_output = 0
+        self.started = self._lap = time.perf_counter_ns()
 
     def lap(self) -> int:
         """The nanoseconds since the last lap."""
@@ -114,4 +126,4 @@ class Stopwatch:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        self.counters.add(self, failed=kind is not None)
+        self._counters.add(self, failed=kind is not None)

@@ -14,6 +14,24 @@ from service.metadata import KEY
 
 FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
 
+_PLAIN = frozenset(
+    [
+        "BOOL",
+        "UINT8",
+        "UINT16",
+        "UINT32",
+        "UINT64",
+        "INT8",
+        "INT16",
+        "INT32",
+        "INT64",
+        "FLOAT16",
+        "FLOAT",
+        "DOUBLE",
+        "STRING",
+    ]
+)
+
 
 def linear(
     weight: NDArray[np.float32],
@@ -50,6 +68,31 @@ def identity(dtype: int, shape: Sequence[int | str | None], inputs: int = 1) -> 
         [helper.make_node("Identity", [x], [y]) for x, y in names],
         [helper.make_tensor_value_info(x, dtype, shape) for x, _ in names],
         [helper.make_tensor_value_info(y, dtype, shape) for _, y in names],
+        [],
+    )
+
+
+def of_all_datatypes() -> onnx.ModelProto:
+    """An input and an output of every datatype that onnxruntime hands through, each of rank 2."""
+    kinds = {name: value for name, value in TensorProto.DataType.items() if name in _PLAIN}
+    names = {f"in_{name.lower()}": (f"out_{name.lower()}", kind) for name, kind in kinds.items()}
+    return _model(
+        [helper.make_node("Identity", [x], [y]) for x, (y, _) in names.items()],
+        [helper.make_tensor_value_info(x, kind, ["N", "M"]) for x, (_, kind) in names.items()],
+        [helper.make_tensor_value_info(y, kind, ["N", "M"]) for y, kind in names.values()],
+        [],
+    )
+
+
+def lookup() -> onnx.ModelProto:
+    """y = table[i], which has no result for an index beyond the table. Shape: table (N,), i (K,)."""
+    return _model(
+        [helper.make_node("Gather", ["table", "i"], ["y"])],
+        [
+            helper.make_tensor_value_info("table", FLOAT, ["N"]),
+            helper.make_tensor_value_info("i", INT64, ["K"]),
+        ],
+        [helper.make_tensor_value_info("y", FLOAT, ["K"])],
         [],
     )
 

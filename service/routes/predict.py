@@ -82,7 +82,13 @@ class PredictRoute(APIRoute):
         if body is None:
             return
         threads: ThreadPoolExecutor = state.threads
-        answer = door.encode(await model.predict_async(door.decode(body), threads))
+        with model.counters.request() as watch:
+            rows = door.decode(body)
+            watch.rows, watch.compute_input = len(rows), watch.lap()
+            output = await model.predict_async(rows, threads)
+            watch.compute_infer = watch.lap()
+            answer = door.encode(output)
+            watch.compute_output = watch.lap()
         length = (b"content-length", str(len(answer)).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [_HEADERS, length]})
         await send({"type": "http.response.body", "body": answer})

@@ -46,6 +46,14 @@ async def test_unknown_paths_and_wrong_methods_say_what_to_do(tmp_path: Path, se
             assert wrong.json()["wanted"] == "POST /predict"
 
 
+async def test_what_utf8_cannot_hold_is_told_without_a_fault(tmp_path: Path, serving: Serving) -> None:
+    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "m")
+    headers = {"content-type": "application/json"}
+    async with serving(tmp_path) as client:
+        answer = await client.post("/predict", content=b'{"inputs":[[1, 2]],"\\ud800":1}', headers=headers)
+        assert (answer.status_code, answer.json()["where"]) == (422, "\\ud800")
+
+
 async def test_the_openapi_document_describes_the_doors(tmp_path: Path, serving: Serving) -> None:
     async with serving(tmp_path) as client:
         document = (await client.get("/openapi.json")).json()

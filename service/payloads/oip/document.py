@@ -44,9 +44,10 @@ def _entry(item: Any) -> Document:
 def _items(value: Any) -> Document:
     if not isinstance(value, simdjson.Object):
         raise TypeError("not an object")
-    pairs = list(value.items())
-    result = dict(pairs)
-    if len(result) != len(pairs):
+    keys = list(value.keys())
+    # Not items(): that makes Python objects of everything inside.
+    result = {key: value[key] for key in keys}
+    if len(result) != len(keys):
         raise ValueError("a key is given twice")
     return result
 

@@ -14,8 +14,9 @@ from starlette.exceptions import HTTPException
 
 from service import __version__, errors
 from service.repository import Repository
-from service.routes import health, models
-from service.routes.predict import JSON, add_predict_routes
+from service.routes import health, mlflow, models
+from service.routes.negotiation import JSON
+from service.routes.predict import add_predict_routes
 from service.session import choose_device
 from service.settings import Settings
 
@@ -23,7 +24,9 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.MalformedBody: 400,
     errors.InvalidRows: 422,
     errors.BodyTooLarge: 413,
+    errors.TooManyNumbers: 413,
     errors.UnsupportedMediaType: 415,
+    errors.NotAcceptable: 406,
     errors.UnknownModel: 404,
     errors.UnknownVersion: 404,
     errors.NoDefaultModel: 404,
@@ -69,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_predict_routes(app)
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)
@@ -82,10 +86,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
     headers = {"Retry-After": "1"} if STATUS[type(error)] == 503 else None
-    return _error(STATUS[type(error)], str(error), error.got, error.wanted, error.where, headers)
+    return _error(request, STATUS[type(error)], str(error), error.got, error.wanted, error.where, headers)
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:
@@ -95,20 +99,34 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     came = f"{request.method} {request.url.path}"
     if status == 405:
         wanted = f"{headers.get('Allow')} {request.url.path}"
-        return _error(status, f"{came} is not allowed: use {wanted}", came, wanted, "method", headers)
+        return _error(
+            request, status, f"{came} is not allowed: use {wanted}", came, wanted, "method", headers
+        )
     if status == 404:
-        return _error(status, f"there is nothing at {came}: see /docs", came, "a path of /docs", "path")
-    return _error(status, str(getattr(error, "detail", error)), came, "see /docs", "request", headers)
+        return _error(
+            request, status, f"there is nothing at {came}: see /docs", came, "a path of /docs", "path"
+        )
+    return _error(
+        request, status, str(getattr(error, "detail", error)), came, "see /docs", "request", headers
+    )
 
 
 async def _fail(request: Request, _: Exception) -> Response:
     """A fault of ours: the log has the traceback, the caller does not."""
     came = f"{request.method} {request.url.path}"
-    return _error(500, "internal error: the server's log says more", came, "an answer", "server")
+    return _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
 
 
 def _error(
-    status: int, error: str, got: str, wanted: str, where: str, headers: dict[str, str] | None = None
+    request: Request,
+    status: int,
+    error: str,
+    got: str,
+    wanted: str,
+    where: str,
+    headers: dict[str, str] | None = None,
 ) -> Response:
-    body = orjson.dumps({"error": error, "got": got, "wanted": wanted, "where": where})
-    return Response(body, status, headers, media_type=JSON)
+    facts = {"error": error, "got": got, "wanted": wanted, "where": where}
+    if request.scope["path"] == mlflow.INVOCATIONS:
+        status, facts = mlflow.refusal(status, facts)
+    return Response(orjson.dumps(facts), status, headers, media_type=JSON)

@@ -29,12 +29,49 @@ def decode(body: bytes, signature: Signature) -> Rows:
         InvalidRows: it is JSON, but not rows that fit the signature.
     """
     door, value = _door(parse(body, WANTED))
+    if door == "records":
+        return of_records(value, signature, door)
+    if isinstance(value, list) and value and not any(isinstance(row, list) for row in value):
+        value = [value]
+    return of_lists(value, signature, door)
+
+
+def of_lists(value: Any, signature: Signature, where: str) -> Rows:
+    """The rows of a list of lists of numbers, in feature order.
+
+    Raises:
+        InvalidRows: it is something else, or a row does not fit the signature.
+    """
+    given = _list(value, where)
+    return _array(_rows_of_lists(given, signature, where), signature, where)
+
+
+def of_records(value: Any, signature: Signature, where: str) -> Rows:
+    """The rows of a list of objects, from feature name to number.
+
+    Raises:
+        InvalidRows: it is something else, or a record does not fit the signature.
+    """
+    records = _list(value, where)
+    if not signature.features:
+        text = "this model's features have no names: send inputs instead of records"
+        raise InvalidRows(text, got="records", wanted='{"inputs": [[number, ...], ...]}', where=where)
+    rows = [_record(record, signature, index, f"{where}[{index}]") for index, record in enumerate(records)]
+    return _array(rows, signature, where)
+
+
+def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise rules.invalid(f"{door} is {rules.kind(value)}, expected a list", value, "a list of rows", door)
+        raise rules.invalid(
+            f"{where} is {rules.kind(value)}, expected a list", value, "a list of rows", where
+        )
     if not value:
-        raise rules.invalid(f"{door} is empty: send at least one row", value, "at least one row", door)
-    rows = _rows_of_inputs(value, signature) if door == "inputs" else _rows_of_records(value, signature)
-    rules.check_count(len(rows), signature, door)
+        raise rules.invalid(f"{where} is empty: send at least one row", value, "at least one row", where)
+    return value
+
+
+def _array(rows: list[list[int | float]], signature: Signature, where: str) -> Rows:
+    rules.check_count(len(rows), signature, where)
     return np.array(rows, dtype=signature.dtype)
 
 
@@ -95,12 +132,10 @@ def _door(document: Any) -> tuple[str, Any]:
     return given[0], document[given[0]]
 
 
-def _rows_of_inputs(value: list[Any], signature: Signature) -> list[list[int | float]]:
-    if not any(isinstance(row, list) for row in value):
-        return [_row(value, signature, 0, "inputs")]
+def _rows_of_lists(value: list[Any], signature: Signature, door: str) -> list[list[int | float]]:
     rows: list[list[int | float]] = []
     for index, row in enumerate(value):
-        where = f"inputs[{index}]"
+        where = f"{door}[{index}]"
         if not isinstance(row, list):
             text = f"row {index}: expected a list of numbers, got {rules.kind(row)}"
             raise rules.invalid(text, row, "a list of numbers", where)
@@ -123,15 +158,7 @@ def _row(
     ]
 
 
-def _rows_of_records(value: list[Any], signature: Signature) -> list[list[int | float]]:
-    if not signature.features:
-        text = "this model's features have no names: send inputs instead of records"
-        raise InvalidRows(text, got="records", wanted='{"inputs": [[number, ...], ...]}', where="records")
-    return [_record(record, signature, index) for index, record in enumerate(value)]
-
-
-def _record(record: Any, signature: Signature, index: int) -> list[int | float]:
-    where = f"records[{index}]"
+def _record(record: Any, signature: Signature, index: int, where: str) -> list[int | float]:
     if not isinstance(record, dict):
         text = f"row {index}: expected an object of features, got {rules.kind(record)}"
         raise rules.invalid(text, record, '{"feature": number, ...}', where)

@@ -6,20 +6,29 @@ dependency solver or pydantic: `PredictRoute.handle` reads the body once, decode
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
-from service.errors import BodyTooLarge, UnsupportedMediaType
 from service.metadata import Label
+from service.model import ServedModel
+from service.payloads import formats
 from service.repository import Repository
+from service.routes.body import read_body
+from service.routes.negotiation import JSON, PLAIN, Exchange, negotiate
 
-JSON = "application/json"
-_HEADERS = (b"content-type", JSON.encode())
+FORMS = (JSON, *formats.TABLES)
+"""The media types that are read and written, the usual one first."""
+
+_CONTENT_TYPES = {form: (b"content-type", form.encode()) for form in FORMS} | {
+    formats.CSV: (b"content-type", b"text/csv; charset=utf-8; header=present")
+}
 
 
 class Prediction(BaseModel):
@@ -60,7 +69,11 @@ _REQUEST_SCHEMA = {
         },
     ]
 }
-_OPENAPI = {"requestBody": {"required": True, "content": {JSON: {"schema": _REQUEST_SCHEMA}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_TABLES: dict[str, Any] = dict.fromkeys(formats.TABLES, _BINARY) | {
+    formats.CSV: {"schema": {"type": "string"}}
+}
+_OPENAPI = {"requestBody": {"required": True, "content": {JSON: {"schema": _REQUEST_SCHEMA}} | _TABLES}}
 
 
 class PredictRoute(APIRoute):
@@ -76,15 +89,37 @@ class PredictRoute(APIRoute):
         repository: Repository = state.repository
         model = repository.find(path.get("name"), path.get("version"))
         door = model.door
-        _check_media_type(scope)
-        body = await _read_body(scope, receive, state.settings.max_body_bytes)
+        exchange = negotiate(scope["headers"], FORMS, FORMS)
+        body = await read_body(scope, receive, state.settings.max_body_bytes)
         if body is None:
             return
         threads: ThreadPoolExecutor = state.threads
-        answer = door.encode(await model.predict_async(door.decode(body), threads))
+        if exchange is PLAIN:
+            answer = door.encode(await model.predict_async(door.decode(body), threads))
+        else:
+            answer = await _convert(model, exchange, body, state)
         length = (b"content-length", str(len(answer)).encode())
-        await send({"type": "http.response.start", "status": 200, "headers": [_HEADERS, length]})
+        headers = [_CONTENT_TYPES[exchange.writes], length]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+
+async def _convert(model: ServedModel, exchange: Exchange, body: bytes, state: State) -> bytes:
+    """The answer where one side is not JSON; tables are read and written beside the event loop."""
+    loop, door = asyncio.get_running_loop(), model.door
+    if exchange.reads == JSON:
+        rows = door.decode(body)
+    else:
+        most = formats.most_numbers(state.settings.max_body_bytes)
+        header = formats.csv_header(exchange.parameters.get("header"))
+        rows = await loop.run_in_executor(
+            state.threads, formats.decode, exchange.reads, body, door.signature, most, header
+        )
+    output = await model.predict_async(rows, state.threads)
+    if exchange.writes == JSON:
+        return door.encode(output)
+    classes = model.metadata.classes if model.metadata else None
+    return await loop.run_in_executor(state.threads, formats.encode, exchange.writes, output, classes)
 
 
 def add_predict_routes(app: FastAPI) -> None:
@@ -109,42 +144,8 @@ def add_predict_routes(app: FastAPI) -> None:
             endpoint,
             methods=["POST"],
             response_model=Prediction,
+            responses={200: {"content": _TABLES}},
             openapi_extra=_OPENAPI,
             route_class_override=PredictRoute,
             tags=["predict"],
         )
-
-
-def _check_media_type(scope: Scope) -> None:
-    given = next((value for name, value in scope["headers"] if name == b"content-type"), None)
-    if given == b"application/json":
-        return
-    text = given.decode("latin-1") if given is not None else None
-    media, _, parameters = (text or "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media.strip().lower() != JSON or charset not in ("", "utf-8", "utf8"):
-        raise UnsupportedMediaType(text, [JSON])
-
-
-async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when the client has gone.
-
-    Raises:
-        BodyTooLarge: it is longer than the limit, by its header or by its bytes.
-    """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge(limit, int(declared))
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)

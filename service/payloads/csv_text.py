@@ -46,6 +46,20 @@ def malformed(reason: str) -> MalformedBody:
     return MalformedBody(f"the body is not CSV: {reason}", got=reason, wanted=WANTED)
 
 
+def refusal(rows: bytes, width: int, reason: str) -> MalformedBody | InvalidRows:
+    """Why lines could not be read: the first whose fields are too many or too few, else the reason given."""
+    try:
+        for index, fields in enumerate(csv.reader(io.StringIO(rows.decode(), newline="\n"), strict=True)):
+            if len(fields) != width:
+                text = f"row {index}: expected {width} features, got {len(fields)}"
+                return InvalidRows(
+                    text, got=f"{len(fields)} fields", wanted=f"{width} fields", where=f"row {index}"
+                )
+    except csv.Error as error:
+        return malformed(f"{error}")
+    return malformed(reason)
+
+
 def _first_line(text: bytes) -> tuple[list[str], int]:
     """The fields of the first line and how many bytes it takes, quoted line breaks included."""
     try:

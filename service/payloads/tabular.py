@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from service.errors import InvalidRows, MalformedBody, TooManyNumbers
+from service.errors import InvalidRows, RequestError, TooManyNumbers
 from service.metadata import Label
 from service.payloads import arrow_bounds, csv_text, matrix, parquet_bounds, rules
 from service.payloads.extent import Extent
@@ -84,7 +85,7 @@ def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
     rows = opening.rows.rstrip(b"\r\n")
     if not rows:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    with _refusing(csv_text.malformed):
+    with _refusing(partial(csv_text.refusal, rows, opening.width)):
         frame = pl.read_csv(io.BytesIO(rows), has_header=False, schema=schema)
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
@@ -169,14 +170,11 @@ def _check_extent(extent: Extent, signature: Signature) -> None:
 
 
 @contextmanager
-def _refusing(refusal: Callable[[str], MalformedBody]) -> Iterator[None]:
+def _refusing(refusal: Callable[[str], RequestError]) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         text = str(error).strip()
-        if "found more fields" in text or "not specified in schema" in text:
-            reason = "a line has more fields than the first line"
-            raise InvalidRows(f"the table is ragged: {reason}", got=reason, wanted="lines alike") from None
         # Some of its messages hold paths and lines of its source.
         line = "" if "source_location" in text else text.partition("\n")[0]
         raise refusal(line[:200] or "it is damaged") from None

@@ -13,6 +13,9 @@ from service.errors import MalformedBody
 Struct = dict[int, Any]
 
 DEEPEST = 16
+MOST_VALUES = 1_000_000
+"""More are not read from one place of a file: that is a second of work, and far beyond what writers write."""
+
 _TRUE, _FALSE, _I8, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 7, 8, 12
 _INTEGERS, _LISTS = (4, 5, 6), (9, 10)
 
@@ -23,6 +26,7 @@ class Reader:
     def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data
         self.position = position
+        self._left = MOST_VALUES
 
     def struct(self, depth: int = 0) -> Struct:
         """The structure that starts here.
@@ -42,6 +46,9 @@ class Reader:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _malformed("holds too many values")
         if kind in _INTEGERS:
             return self._integer()
         if kind == _BINARY:

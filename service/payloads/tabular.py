@@ -53,9 +53,12 @@ def decode_arrow(body: bytes, signature: Signature, most: int) -> Rows:
         TooManyNumbers: it would unpack to more numbers than the limit.
         InvalidRows: it is sound, but not rows that fit the signature.
     """
-    _check_extent(arrow_bounds.check(body, _widest(signature), most), signature)
+    extent = arrow_bounds.check(body, _widest(signature), most)
+    _check_extent(extent, signature)
     with _refusing(arrow_bounds.malformed):
         frame = pl.read_ipc_stream(io.BytesIO(body))
+    if Extent(frame.columns, frame.height) != extent:
+        raise arrow_bounds.malformed("it holds another table than its messages announce")
     return rows_of(frame, signature)
 
 
@@ -67,9 +70,12 @@ def decode_parquet(body: bytes, signature: Signature, most: int) -> Rows:
         TooManyNumbers: it would unpack to more numbers than the limit.
         InvalidRows: it is sound, but not rows that fit the signature.
     """
-    _check_extent(parquet_bounds.check(body, _widest(signature), most), signature)
+    extent = parquet_bounds.check(body, _widest(signature), most)
+    _check_extent(extent, signature)
     with _refusing(parquet_bounds.malformed):
         frame = pl.read_parquet(io.BytesIO(body))
+    if Extent(frame.columns, frame.height) != extent:
+        raise parquet_bounds.malformed("it holds another table than its footer announces")
     return rows_of(frame, signature)
 
 
@@ -213,6 +219,9 @@ def _parsed(text: pl.Series, signature: Signature, index: int) -> Array:
 
 
 def _integers(text: pl.Series, signature: Signature, index: int) -> Array:
+    digits = text.cast(pl.Int64, strict=False)
+    if not digits.null_count():
+        return digits.to_numpy()
     name, values = signature.feature(index), []
     for row, field in enumerate(text):
         where = f"row {row}, feature {rules.show(name)}"

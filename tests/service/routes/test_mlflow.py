@@ -21,6 +21,7 @@ WEIGHT = np.array([[2, 0], [0, 2]], np.float32)
 ROWS = np.random.default_rng(0).normal(size=(1500, 2))
 FRAME = pl.DataFrame(ROWS, schema=["f0", "f1"])
 JSON = {"content-type": "application/json"}
+UTF16 = {"content-type": "application/json; charset=utf-16"}
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"content": b"{", "headers": JSON}, 400, "BAD_REQUEST"),
     ({"content": b"{}"}, 415, "BAD_REQUEST"),
     (
-        {"content": b"{}", "headers": {"content-type": "application/json; charset=latin-1"}},
+        {"content": b"{}", "headers": {"content-type": "application/json; charset=utf-16"}},
         415,
         "BAD_REQUEST",
     ),

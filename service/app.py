@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from service import __version__, errors
 from service.model import Limits
 from service.repository import Repository
-from service.routes import health, models, oip
+from service.routes import health, mlflow, models, oip
+from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
-from service.routes.predict import JSON, add_predict_routes
+from service.routes.predict import add_predict_routes
 from service.session import choose_device
 from service.settings import Settings
 
@@ -27,7 +28,9 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.InvalidTensors: 400,
     errors.RunFailed: 400,
     errors.BodyTooLarge: 413,
+    errors.TooManyNumbers: 413,
     errors.UnsupportedMediaType: 415,
+    errors.NotAcceptable: 406,
     errors.UnknownModel: 404,
     errors.UnknownVersion: 404,
     errors.NoDefaultModel: 404,
@@ -80,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     add_infer_routes(app)
     app.include_router(oip.router)
+    app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)
@@ -136,6 +140,8 @@ def _error(
     body = {"error": error}
     if not oip.is_below(request.url.path):
         body |= {"got": got, "wanted": wanted, "where": where}
+    if request.scope["path"] == mlflow.INVOCATIONS:
+        status, body = mlflow.refusal(status, body)
     # A path or a key may hold half a surrogate pair, which JSON in UTF-8 cannot.
     safe = {key: text.encode("utf-8", "backslashreplace").decode() for key, text in body.items()}
     return Response(orjson.dumps(safe), status, headers, media_type=JSON)

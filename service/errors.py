@@ -2,12 +2,14 @@
 
 FoldserveError
 ├── RequestError               a request that cannot be answered: what came, what was wanted, where
-│   ├── MalformedBody          not JSON
+│   ├── MalformedBody          not in the form that its Content-Type names
 │   ├── InvalidRows            the rows do not fit the model's signature
 │   ├── InvalidTensors         the tensors do not fit the model, or the request the protocol
 │   ├── RunFailed              the graph has no result for these inputs
 │   ├── BodyTooLarge
-│   ├── UnsupportedMediaType
+│   ├── TooManyNumbers         a small body that unpacks to a large table
+│   ├── UnsupportedMediaType   a form that is not read
+│   ├── NotAcceptable          a form that is not written
 │   ├── UnknownModel
 │   ├── UnknownVersion
 │   ├── NoDefaultModel
@@ -59,7 +61,7 @@ class RequestError(FoldserveError):
 
 
 class MalformedBody(RequestError):
-    """The body is not JSON."""
+    """The body is not in the form that its Content-Type names."""
 
 
 class InvalidRows(RequestError):
@@ -91,6 +93,17 @@ class BodyTooLarge(RequestError):
         )
 
 
+class TooManyNumbers(RequestError):
+    """The body holds, or would unpack to, more numbers than a JSON body of the largest size could."""
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(
+            f"the table is too large: got {got} numbers, the limit is {limit}; send fewer rows per request",
+            got=f"{got} numbers",
+            wanted=f"at most {limit} numbers",
+        )
+
+
 class UnsupportedMediaType(RequestError):
     """The body's Content-Type is not one this door reads."""
 
@@ -101,6 +114,16 @@ class UnsupportedMediaType(RequestError):
             got=came,
             wanted=" or ".join(accepted),
             where="header Content-Type",
+        )
+
+
+class NotAcceptable(RequestError):
+    """None of the forms that the Accept header names is one this door writes."""
+
+    def __init__(self, got: str, offered: Sequence[str]) -> None:
+        choices = " or ".join(offered)
+        super().__init__(
+            f"cannot answer as {got}: accept {choices}", got=got, wanted=choices, where="header Accept"
         )
 
 

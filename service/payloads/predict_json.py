@@ -82,10 +82,18 @@ class Encoder:
     def __call__(self, output: NDArray[Any]) -> bytes:
         """The answer for one output: probabilities (rows, classes), values (rows, 1), or whatever a bare
         graph gives, a row for each row of the input."""
+        if self._labels is None:
+            return b"".join((self._head, self.predictions(output), b"}"))
+        probabilities = _dump(output)
+        return b"".join(
+            (self._head, self.predictions(output), b',"probabilities":', probabilities, self._tail)
+        )
+
+    def predictions(self, output: NDArray[Any]) -> bytes:
+        """The list of predictions alone: labels, values, or rows of a bare graph's output."""
         if self._labels is not None:
-            best = self._labels[output.argmax(axis=1)]
-            return b"".join((self._head, _dump(best), b',"probabilities":', _dump(output), self._tail))
-        return b"".join((self._head, _dump(output.ravel() if self._flat else output), b"}"))
+            return _dump(self._labels[output.argmax(axis=1)])
+        return _dump(output.ravel() if self._flat else output)
 
 
 def _label_array(classes: tuple[Label, ...]) -> NDArray[Any]:

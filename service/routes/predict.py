@@ -6,21 +6,31 @@ dependency solver or pydantic: `PredictRoute.handle` reads the body once, decode
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from numpy.typing import NDArray
 from pydantic import BaseModel
+from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
-from service.errors import UnsupportedMediaType
 from service.metadata import Label
+from service.model import Door, ServedModel
+from service.payloads import formats
 from service.repository import Repository
 from service.routes.bodies import read_body
+from service.routes.negotiation import JSON, Exchange, negotiate
+from service.signature import Rows
 
-JSON = "application/json"
-_HEADERS = (b"content-type", JSON.encode())
+FORMS = (JSON, *formats.TABLES)
+"""The media types that are read and written, the usual one first."""
+
+_CONTENT_TYPES = {form: (b"content-type", form.encode()) for form in FORMS} | {
+    formats.CSV: (b"content-type", b"text/csv; charset=utf-8; header=present")
+}
 
 
 class Prediction(BaseModel):
@@ -61,7 +71,11 @@ _REQUEST_SCHEMA = {
         },
     ]
 }
-_OPENAPI = {"requestBody": {"required": True, "content": {JSON: {"schema": _REQUEST_SCHEMA}}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_TABLES: dict[str, Any] = dict.fromkeys(formats.TABLES, _BINARY) | {
+    formats.CSV: {"schema": {"type": "string"}}
+}
+_OPENAPI = {"requestBody": {"required": True, "content": {JSON: {"schema": _REQUEST_SCHEMA}} | _TABLES}}
 
 
 class PredictRoute(APIRoute):
@@ -77,21 +91,45 @@ class PredictRoute(APIRoute):
         repository: Repository = state.repository
         model = repository.find(path.get("name"), path.get("version"))
         door = model.door
-        _check_media_type(scope)
+        exchange = negotiate(scope["headers"], FORMS, FORMS)
         body = await read_body(scope, receive, state.settings.max_body_bytes)
         if body is None:
             return
         threads: ThreadPoolExecutor = state.threads
         with model.counters.request() as watch:
-            rows = door.decode(body)
+            rows = door.decode(body) if exchange.reads == JSON else await _read(door, exchange, body, state)
             watch.rows, watch.compute_input = len(rows), watch.lap()
             output = await model.predict_async(rows, threads)
             watch.compute_infer = watch.lap()
-            answer = door.encode(output)
+            answer = (
+                door.encode(output)
+                if exchange.writes == JSON
+                else await _write(model, exchange, output, threads)
+            )
             watch.compute_output = watch.lap()
         length = (b"content-length", str(len(answer)).encode())
-        await send({"type": "http.response.start", "status": 200, "headers": [_HEADERS, length]})
+        headers = [_CONTENT_TYPES[exchange.writes], length]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
+
+
+async def _read(door: Door, exchange: Exchange, body: bytes, state: State) -> Rows:
+    """The rows of a table, read beside the event loop."""
+    most = formats.most_numbers(state.settings.max_body_bytes)
+    header = formats.csv_header(exchange.parameters.get("header"))
+    return await asyncio.get_running_loop().run_in_executor(
+        state.threads, formats.decode, exchange.reads, body, door.signature, most, header
+    )
+
+
+async def _write(
+    model: ServedModel, exchange: Exchange, output: NDArray[Any], threads: ThreadPoolExecutor
+) -> bytes:
+    """The answer as a table, written beside the event loop."""
+    classes = model.metadata.classes if model.metadata else None
+    return await asyncio.get_running_loop().run_in_executor(
+        threads, formats.encode, exchange.writes, output, classes
+    )
 
 
 def add_predict_routes(app: FastAPI) -> None:
@@ -116,18 +154,8 @@ def add_predict_routes(app: FastAPI) -> None:
             endpoint,
             methods=["POST"],
             response_model=Prediction,
+            responses={200: {"content": _TABLES}},
             openapi_extra=_OPENAPI,
             route_class_override=PredictRoute,
             tags=["predict"],
         )
-
-
-def _check_media_type(scope: Scope) -> None:
-    given = next((value for name, value in scope["headers"] if name == b"content-type"), None)
-    if given == b"application/json":
-        return
-    text = given.decode("latin-1") if given is not None else None
-    media, _, parameters = (text or "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media.strip().lower() != JSON or charset not in ("", "utf-8", "utf8"):
-        raise UnsupportedMediaType(text, [JSON])

@@ -1,0 +1,166 @@
+"""What a Parquet file claims to hold, checked page by page before anything is unpacked.
+
+A reader that believes a damaged length asks for memory that no machine has, and its process ends: one wrong
+byte of a small file would stop the server. So every length that decides over memory is read here first. What
+passes has flat columns of numbers only, in every row group as many values in each column as it has rows, no
+page larger unpacked than its values need, and no more numbers in all than the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.errors import InvalidRows, MalformedBody, TooManyNumbers
+from service.payloads import rules
+from service.payloads.compact_thrift import Reader, Struct
+from service.payloads.extent import Extent
+
+WANTED = "a Parquet file with one column of numbers per feature"
+MOST_PAGES = 20_000
+MOST_GROUPS = 4_000
+_LONGEST_FOOTER = 1 << 20
+_MAGIC = b"PAR1"
+_BOOLEAN, _NUMBERS = 0, (1, 2, 4, 5)
+_BYTES = {1: 4, 2: 8, 4: 4, 5: 8}
+_ENCODINGS = frozenset({0, 2, 3, 8, 9})
+"""Plain, dictionary, run lengths and split bytes; the delta forms carry lengths of their own."""
+_DATA, _INDEX, _DICTIONARY, _DATA_V2 = 0, 1, 2, 3
+_SLACK = 4096
+
+
+def check(body: bytes, most_columns: int, most: int) -> Extent:
+    """The extent of a file that can be read safely.
+
+    Raises:
+        MalformedBody: it is not Parquet, or its lengths contradict each other.
+        InvalidRows: it has columns that are not numbers, or too many.
+        TooManyNumbers: it holds more numbers than the limit.
+    """
+    try:
+        return _check(body, most_columns, most)
+    except (IndexError, KeyError, TypeError, AttributeError) as error:
+        raise malformed("its footer is damaged") from error
+
+
+def malformed(reason: str) -> MalformedBody:
+    """The refusal of a file."""
+    return MalformedBody(f"the body is not a Parquet file: {reason}", got=reason, wanted=WANTED)
+
+
+def _check(body: bytes, most_columns: int, most: int) -> Extent:
+    footer = _footer(body, most_columns)
+    columns, groups = _columns(footer[2], most_columns), footer[4]
+    rows = sum(_natural(group[3]) for group in groups)
+    if rows * len(columns) > most:
+        raise TooManyNumbers(rows * len(columns), most)
+    if rows != footer[3] or len(groups) > MOST_GROUPS:
+        raise malformed(f"its {len(groups)} row groups have {rows} rows, its footer says {footer[3]}")
+    if rows:
+        _check_groups(body, columns, groups)
+    return Extent([name for name, _ in columns], rows)
+
+
+def _footer(body: bytes, most_columns: int) -> Struct:
+    length = int.from_bytes(body[-8:-4], "little")
+    if body[:4] != _MAGIC or body[-4:] != _MAGIC or len(body) < 12:
+        raise malformed("it does not start and end with PAR1")
+    if not 0 < length <= min(len(body) - 12, _LONGEST_FOOTER + 1024 * most_columns):
+        raise malformed(f"its footer cannot be {length} bytes long")
+    return Reader(body[-8 - length : -8]).struct()
+
+
+def _check_groups(body: bytes, columns: list[tuple[str, int]], groups: list[Struct]) -> None:
+    pages = MOST_PAGES
+    for group in groups:
+        if len(group[1]) != len(columns):
+            raise malformed("a row group lacks columns")
+        for chunk, (name, kind) in zip(group[1], columns, strict=True):
+            pages -= _check_chunk(body, chunk[3], name, kind, group[3], pages)
+
+
+def _columns(schema: list[Struct], most: int) -> list[tuple[str, int]]:
+    """Name and physical type of each column."""
+    root, leaves = schema[0], schema[1:]
+    if len(leaves) > most:
+        text = f"expected at most {most} columns, got {len(leaves)}"
+        raise InvalidRows(text, got=f"{len(leaves)} columns", wanted=f"{most} columns", where="columns")
+    if root[5] != len(leaves):
+        raise _not_numbers("its columns", "nested values")
+    return [_column(leaf) for leaf in leaves]
+
+
+def _column(leaf: Struct) -> tuple[str, int]:
+    name: str = leaf[4].decode("utf-8", "replace")
+    if leaf.get(5) or leaf.get(3) == 2:
+        raise _not_numbers(f"column {rules.show(name)}", "nested values")
+    if leaf[1] not in _NUMBERS:
+        came = "booleans" if leaf[1] == _BOOLEAN else "text, bytes or another type"
+        raise _not_numbers(f"column {rules.show(name)}", came)
+    return name, leaf[1]
+
+
+def _check_chunk(body: bytes, chunk: Struct, name: str, kind: int, rows: int, pages: int) -> int:
+    """How many pages a column chunk has, once they hold `rows` values and nothing else."""
+    if chunk[1] != kind or [part.decode("utf-8", "replace") for part in chunk[3]] != [name]:
+        raise malformed("a row group's columns are not those of its schema")
+    start = _natural(chunk.get(11) or chunk[9])
+    end = start + _natural(chunk[7])
+    if chunk[5] != rows or not 4 <= start <= end <= len(body):
+        raise malformed(f"column {rules.show(name)} does not have {rows} values")
+    values = found = 0
+    for header in _pages(body, start, end):
+        values += _check_page(header, kind, rows, first=not found)
+        found += 1
+        if found > pages:
+            raise malformed(f"it has more than {MOST_PAGES} pages")
+    if values != rows:
+        raise malformed(f"column {rules.show(name)} has {values} values in its pages, expected {rows}")
+    return found
+
+
+def _pages(body: bytes, start: int, end: int) -> Iterator[Struct]:
+    reader = Reader(body, start)
+    while reader.position < end:
+        header = reader.struct()
+        yield header
+        reader.position += _natural(header[3])
+    if reader.position != end:
+        raise malformed("a page reaches beyond its column")
+
+
+def _check_page(header: Struct, kind: int, rows: int, *, first: bool) -> int:
+    """How many of the column's values a page holds."""
+    form = header[1]
+    if form == _INDEX:
+        return 0
+    numbers = header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[form]]
+    values = _natural(numbers[1])
+    if values > rows or _natural(header[2]) > _SLACK + values * (_BYTES[kind] + 4):
+        raise malformed(f"a page of {header[2]} bytes cannot hold {values} of {rows} values")
+    if form == _DICTIONARY:
+        if not first or numbers[2] not in _ENCODINGS:
+            raise malformed("a dictionary is not where it belongs")
+        return 0
+    _check_data_page(numbers, form)
+    return values
+
+
+def _check_data_page(numbers: Struct, form: int) -> None:
+    encoding = numbers[4 if form == _DATA_V2 else 2]
+    if encoding not in _ENCODINGS:
+        raise malformed(f"encoding {encoding} is not read here: write it with plain or dictionary encoding")
+    if form == _DATA_V2 and (
+        numbers[3] != numbers[1] or _natural(numbers[6]) or _natural(numbers[2]) > numbers[1]
+    ):
+        raise malformed("a page's rows are not its values")
+
+
+def _natural(value: Any) -> int:
+    if not isinstance(value, int) or not 0 <= value < 1 << 48:
+        raise malformed(f"a length is {value}")
+    return value
+
+
+def _not_numbers(place: str, came: str) -> InvalidRows:
+    return InvalidRows(f"{place}: expected numbers, got {came}", got=came, wanted="numbers", where="columns")

@@ -1,0 +1,258 @@
+"""CSV, Arrow IPC streams and Parquet ↔ arrays, by way of polars: the only module that imports it for serving.
+
+Life of a table: bounds checked on the bytes → a polars frame → columns in the model's order → the rules of
+`matrix`. `foldserve predict` takes the same way from the frame on, so a valid table is one thing everywhere.
+Whatever polars throws at damaged bytes, its Rust panics too, becomes MalformedBody.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from service.errors import InvalidRows, RequestError, TooManyNumbers
+from service.metadata import Label
+from service.payloads import arrow_bounds, csv_text, matrix, parquet_bounds, rules
+from service.payloads.extent import Extent
+from service.signature import Rows, Signature
+
+MOST_COLUMNS = 10_000
+"""The widest table that is read for a model that leaves the number of its features open."""
+
+Array = NDArray[Any]
+
+
+def decode_csv(body: bytes, signature: Signature, most: int, header: csv_text.Header | None = None) -> Rows:
+    """The rows of a CSV of at most `most` numbers.
+
+    Raises:
+        MalformedBody: it is not CSV in UTF-8.
+        TooManyNumbers: its lines, empty ones too, times its columns are more than the limit.
+        InvalidRows: it is, but not rows that fit the signature.
+    """
+    opening = csv_text.read_opening(body, signature, header)
+    check_names(opening.names, opening.width, signature)
+    if (fields := opening.rows.count(b"\n") * opening.width) > most:
+        raise TooManyNumbers(fields, most)
+    return rows_of(read_csv(opening), signature, by_name=opening.names is not None)
+
+
+def decode_arrow(body: bytes, signature: Signature, most: int) -> Rows:
+    """The rows of an Arrow IPC stream of at most `most` numbers.
+
+    Raises:
+        MalformedBody: it is not such a stream.
+        TooManyNumbers: it would unpack to more numbers than the limit.
+        InvalidRows: it is sound, but not rows that fit the signature.
+    """
+    extent = arrow_bounds.check(body, _widest(signature), most)
+    _check_extent(extent, signature)
+    with _refusing(arrow_bounds.malformed):
+        frame = pl.read_ipc_stream(io.BytesIO(body))
+    if Extent(frame.columns, frame.height) != extent:
+        raise arrow_bounds.malformed("it holds another table than its messages announce")
+    return rows_of(frame, signature)
+
+
+def decode_parquet(body: bytes, signature: Signature, most: int) -> Rows:
+    """The rows of a Parquet file of at most `most` numbers.
+
+    Raises:
+        MalformedBody: it is not Parquet.
+        TooManyNumbers: it would unpack to more numbers than the limit.
+        InvalidRows: it is sound, but not rows that fit the signature.
+    """
+    extent = parquet_bounds.check(body, _widest(signature), most)
+    _check_extent(extent, signature)
+    with _refusing(parquet_bounds.malformed):
+        frame = pl.read_parquet(io.BytesIO(body))
+    if Extent(frame.columns, frame.height) != extent:
+        raise parquet_bounds.malformed("it holds another table than its footer announces")
+    return rows_of(frame, signature)
+
+
+def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
+    """The rows below a CSV's first line, as text. An empty line is a row without values, but not at the end.
+
+    Raises:
+        MalformedBody: polars cannot read it.
+        InvalidRows: a line has more fields than the first.
+    """
+    names = opening.names or [str(index) for index in range(opening.width)]
+    schema = {f"{index}": pl.String for index in range(opening.width)}
+    rows = opening.rows.rstrip(b"\r\n")
+    if not rows:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    with _refusing(partial(csv_text.refusal, rows, opening.width)):
+        frame = pl.read_csv(io.BytesIO(rows), has_header=False, schema=schema)
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
+
+
+def read_file(path: Path) -> pl.DataFrame:
+    """A local file, .csv, .csv.gz or .parquet, trusted to be no larger than the machine.
+
+    Raises:
+        MalformedBody: it cannot be read.
+        OSError: the disk refuses.
+    """
+    if path.suffix == ".parquet":
+        with _refusing(parquet_bounds.malformed):
+            return pl.read_parquet(path)
+    with _refusing(csv_text.malformed):
+        return pl.read_csv(path, infer_schema=False)
+
+
+def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True) -> Rows:
+    """The features of a frame, in the model's order and dtype; names must have been checked before.
+
+    Raises:
+        InvalidRows: a value is not a number that the model takes.
+    """
+    series = frame.select(signature.features) if signature.named and by_name else frame
+    columns = [_numbers(column, signature, index) for index, column in enumerate(series)]
+    return matrix.from_columns(columns, signature)
+
+
+def check_names(names: Sequence[str] | None, width: int, signature: Signature) -> None:
+    """Refuse columns that are not the model's: by name when it has names, by their number when it is bare.
+
+    Raises:
+        InvalidRows: names are missing, unknown or given twice, or the number of columns is wrong.
+    """
+    if names is not None and len(set(names)) != len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise rules.invalid(f"the column {rules.show(twice)} is given twice", twice, "each once", "columns")
+    if signature.named and names is not None:
+        rules.check_names(dict.fromkeys(names), signature, "columns", "columns")
+    expected = signature.width or min(max(width, 1), MOST_COLUMNS)
+    if width != expected:
+        text = f"expected {expected} features, got {width} columns"
+        raise InvalidRows(text, got=f"{width} columns", wanted=f"{expected} columns", where="columns")
+
+
+def predictions(outputs: Array, classes: Sequence[Label] | None) -> pl.DataFrame:
+    """A column `prediction`, then one column for each class's probability or further output."""
+    if classes is not None:
+        best = [classes[index] for index in outputs.argmax(axis=1).tolist()]
+        text = any(isinstance(label, str) for label in classes)
+        labels = pl.Series("prediction", [str(label) for label in best] if text else best)
+        names = _unique([f"probability_{label}" for label in classes])
+        return pl.DataFrame([labels, *(_column(name, outputs[:, i]) for i, name in enumerate(names))])
+    columns = outputs.reshape(len(outputs), -1) if outputs.ndim else outputs.reshape(1, 1)
+    names = ["prediction", *(f"prediction_{index}" for index in range(1, columns.shape[1]))]
+    return pl.DataFrame([_column(name, columns[:, i]) for i, name in enumerate(names[: columns.shape[1]])])
+
+
+def encode_csv(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+    """Predictions as CSV with a header; a number has the digits that its dtype needs, no more."""
+    return predictions(outputs, classes).write_csv().encode()
+
+
+def encode_arrow(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+    """Predictions as an Arrow IPC stream, not compressed."""
+    return _written(lambda file: predictions(outputs, classes).write_ipc_stream(file))
+
+
+def encode_parquet(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+    """Predictions as a Parquet file."""
+    return _written(lambda file: predictions(outputs, classes).write_parquet(file))
+
+
+def _widest(signature: Signature) -> int:
+    return max(MOST_COLUMNS, len(signature.features))
+
+
+def _check_extent(extent: Extent, signature: Signature) -> None:
+    check_names(extent.columns, len(extent.columns), signature)
+    rules.check_count(extent.rows, signature, "table")
+
+
+@contextmanager
+def _refusing(refusal: Callable[[str], RequestError]) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        text = str(error).strip()
+        # Some of its messages hold paths and lines of its source.
+        line = "" if "source_location" in text else text.partition("\n")[0]
+        raise refusal(line[:200] or "it is damaged") from None
+
+
+def _numbers(column: pl.Series, signature: Signature, index: int) -> Array:
+    """A column's values; missing ones and what is no number are named.
+
+    Raises:
+        InvalidRows: a value is missing or is not a number.
+    """
+    if column.dtype == pl.String:
+        return _parsed(column, signature, index)
+    if not column.dtype.is_numeric():
+        row = int(column.is_not_null().arg_max() or 0)
+        value = column[row]
+        matrix.refuse(value if isinstance(value, bool | None) else str(value), signature, row, index)
+    if column.null_count():
+        matrix.refuse(None, signature, int(column.is_null().arg_max() or 0), index)
+    if column.dtype.is_decimal() or column.dtype in (pl.Int128, pl.UInt128):
+        return _parsed(column.cast(pl.String), signature, index)
+    return column.to_numpy()
+
+
+def _parsed(text: pl.Series, signature: Signature, index: int) -> Array:
+    """Numbers in text, read as JSON would read them: integers exactly for a model that takes integers."""
+    if np.dtype(signature.dtype).kind != "f":
+        return _integers(text, signature, index)
+    values = text.cast(pl.Float64, strict=False)
+    if values.null_count():
+        values = text.str.strip_chars(" \t").cast(pl.Float64, strict=False)
+    if values.null_count():
+        row = int(values.is_null().arg_max() or 0)
+        matrix.refuse(text[row], signature, row, index)
+    return values.to_numpy()
+
+
+def _integers(text: pl.Series, signature: Signature, index: int) -> Array:
+    digits = text.cast(pl.Int64, strict=False)
+    if not digits.null_count():
+        return digits.to_numpy()
+    name, values = signature.feature(index), []
+    for row, field in enumerate(text):
+        where = f"row {row}, feature {rules.show(name)}"
+        values.append(rules.number(_number(field), signature, row, name, where))
+    return np.array(values, signature.dtype)
+
+
+def _number(field: str | None) -> int | float | str | None:
+    """What a field says; a field that says no number is itself."""
+    if field is None or "_" in field or not field.isascii():
+        return field
+    try:
+        return int(field) if len(field) < 400 else float(field)
+    except ValueError:
+        pass
+    try:
+        return float(field)
+    except ValueError:
+        return field
+
+
+def _column(name: str, values: Array) -> pl.Series:
+    return pl.Series(name, values.tolist() if values.dtype == object else np.ascontiguousarray(values))
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Names that a table can have: classes may look alike, such as 1 and "1"."""
+    return names if len(set(names)) == len(names) else [f"{name}_{i}" for i, name in enumerate(names)]
+
+
+def _written(write: Callable[[IO[bytes]], object]) -> bytes:
+    file = io.BytesIO()
+    write(file)
+    return file.getvalue()

@@ -71,10 +71,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.repository = Repository(settings.models_dir, device, settings.default_model)
+    # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
+    add_infer_routes(app)
     app.include_router(models.router)
     app.include_router(health.router)
-    add_infer_routes(app)
     app.include_router(oip.router)
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)

@@ -78,10 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     limits = Limits(settings.max_batch_rows, settings.max_wait_seconds)
     app.state.settings = settings
     app.state.repository = Repository(settings.models_dir, device, settings.default_model, limits)
+    # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
+    add_infer_routes(app)
     app.include_router(models.router)
     app.include_router(health.router)
-    add_infer_routes(app)
     app.include_router(oip.router)
     app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)

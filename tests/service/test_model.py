@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 import pytest
 
-from service.errors import Overloaded, UnreadableModel, UnsupportedSignature
+from service.errors import Overloaded, RunFailed, UnreadableModel, UnsupportedSignature
 from service.model import INLINE_SECONDS, Cost, Limits, ServedModel
 from service.signature import Rows
 from tests import graphs
 from tests.records import golden, metadata
+from tests.threads import at_once
 
 WEIGHT = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
 pytestmark = pytest.mark.anyio
@@ -147,3 +148,26 @@ async def test_more_rows_than_can_be_computed_in_time_are_refused(tmp_path: Path
     refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
     assert len(refused) == 3
     assert "the limit is 10" in str(refused[0])
+
+
+def test_any_model_runs_by_name_in_several_threads(tmp_path: Path) -> None:
+    model = served(graphs.identity(graphs.STRING, ["N"], inputs=2), tmp_path)
+    feeds = {name: np.array([name, "é"], object) for name in ("x0", "x1")}
+
+    def work() -> None:
+        for _ in range(50):
+            (second, first), nanoseconds = model.run(feeds, ["y1", "y0"])
+            assert (second.tolist(), first.tolist()) == (["x1", "é"], ["x0", "é"])
+            assert nanoseconds > 0
+
+    at_once(work, 4)
+
+
+def test_inputs_without_a_result_are_told_without_positions_in_sources(tmp_path: Path) -> None:
+    model = served(graphs.lookup(), tmp_path)
+    feeds = {"table": np.zeros(2, np.float32), "i": np.array([9])}
+    with pytest.raises(RunFailed, match="Gather: indices element out of data bounds") as refusal:
+        model.run(feeds, ["y"])
+    assert "/" not in str(refusal.value)
+    with pytest.raises(RuntimeError, match="Unable to handle"):
+        model.run({"table": object(), "i": feeds["i"]}, ["y"])  # type: ignore[dict-item]

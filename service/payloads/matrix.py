@@ -7,7 +7,7 @@ same way, so the same number gives the same bits whatever form it came in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def convert(values: Array, dtype: str) -> tuple[Array, NDArray[np.bool_]]:
     return np.where(faulty, values.dtype.type(0), values).astype(target), faulty
 
 
-def refuse(value: object, signature: Signature, row: int, column: int) -> None:
+def refuse(value: object, signature: Signature, row: int, column: int) -> NoReturn:
     """Name a value that does not fit.
 
     Raises:

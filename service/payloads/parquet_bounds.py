@@ -25,7 +25,7 @@ _BOOLEAN, _NUMBERS = 0, (1, 2, 4, 5)
 _BYTES = {1: 4, 2: 8, 4: 4, 5: 8}
 _ENCODINGS = frozenset({0, 2, 3, 8, 9})
 """Plain, dictionary, run lengths and split bytes; the delta forms carry lengths of their own."""
-_DATA, _INDEX, _DICTIONARY, _DATA_V2 = 0, 1, 2, 3
+_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _SLACK = 4096
 
 
@@ -132,8 +132,6 @@ def _pages(body: bytes, start: int, end: int) -> Iterator[Struct]:
 def _check_page(header: Struct, kind: int, rows: int, *, first: bool) -> int:
     """How many of the column's values a page holds."""
     form = header[1]
-    if form == _INDEX:
-        return 0
     numbers = header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[form]]
     values = _natural(numbers[1])
     if values > rows or _natural(header[2]) > _SLACK + values * (_BYTES[kind] + 4):

@@ -164,6 +164,22 @@ def test_integers_in_text_are_exact_for_a_model_of_integers() -> None:
         decode(b"age,height\n1,0.5\n", "csv", signature(dtype="int64"))
 
 
+@pytest.mark.parametrize("dtype", [pl.Decimal(20, 3), pl.Int128, pl.UInt128])
+def test_wide_numbers_are_read_through_their_digits(dtype: Any) -> None:
+    frame = pl.DataFrame({"age": [1], "height": [9007199254740993]}).cast(dtype)
+    assert tabular.rows_of(frame, signature(dtype="float64")).tolist() == [[1.0, 9007199254740992.0]]
+    with pytest.raises(InvalidRows, match="got null"):
+        tabular.rows_of(frame.vstack(frame.clear(1)), signature())
+
+
+def test_integers_beyond_int64_are_read_for_a_model_that_takes_them() -> None:
+    body = b"age,height\n18446744073709551615,+7\n"
+    assert decode(body, "csv", signature(dtype="uint64")).tolist() == [[2**64 - 1, 7]]
+    for field in (b"-1", b"1e400", b"9" * 500, b"x", b"1_0", b""):
+        with pytest.raises(InvalidRows, match='row 0, feature "age"'):
+            decode(b"age,height\n" + field + b",7\n", "csv", signature(dtype="uint64"))
+
+
 NUMBERS = st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1).map(float), st.floats(width=32), st.none())
 
 

@@ -69,7 +69,7 @@ def read_rows(path: Path, signature: Signature) -> Rows:
 def _rows(path: Path, signature: Signature) -> Rows:
     if path.suffix not in (".csv", ".parquet") and not path.name.endswith(".csv.gz"):
         raise UnreadableTable(path, "expected .csv, .csv.gz, .parquet or .npz (an array X)")
-    frame = tabular.read_file(path)
+    frame = tabular.read_file(path, signature)
     missing = [name for name in signature.features if name not in frame.columns] if signature.named else []
     if missing:
         raise UnreadableTable(path, f"it lacks the features {', '.join(map(repr, missing[:8]))}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from service.errors import InvalidRows, MalformedBody
@@ -41,6 +42,18 @@ def read_opening(body: bytes, signature: Signature, header: Header | None) -> Op
     return Opening(fields, len(fields), text[size:])
 
 
+def header(lines: Iterable[str]) -> list[str]:
+    """The fields of the first line, quoted line breaks included.
+
+    Raises:
+        MalformedBody: it is damaged.
+    """
+    try:
+        return next(csv.reader(lines, strict=True), [])
+    except csv.Error as error:
+        raise malformed(f"its first line is damaged: {error}") from None
+
+
 def malformed(reason: str) -> MalformedBody:
     """The refusal of a body."""
     return MalformedBody(f"the body is not CSV: {reason}", got=reason, wanted=WANTED)
@@ -67,10 +80,7 @@ def _first_line(text: bytes) -> tuple[list[str], int]:
     except UnicodeDecodeError as error:
         raise malformed(f"byte {error.start} is 0x{text[error.start]:02x}, which is not UTF-8") from None
     lines = io.StringIO(decoded, newline="\n")
-    try:
-        fields = next(csv.reader(lines, strict=True), [])
-    except csv.Error as error:
-        raise malformed(f"its first line is damaged: {error}") from None
+    fields = header(lines)
     if not fields:
         raise InvalidRows("the table is empty: send a row", got="nothing", wanted=WANTED, where="body")
     return fields, len(decoded[: lines.tell()].encode())

@@ -7,7 +7,9 @@ Whatever polars throws at damaged bytes, its Rust panics too, becomes MalformedB
 
 from __future__ import annotations
 
+import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +28,15 @@ from service.signature import Rows, Signature
 
 MOST_COLUMNS = 10_000
 """The widest table that is read for a model that leaves the number of its features open."""
+
+_DAMAGE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+)
 
 Array = NDArray[Any]
 
@@ -96,18 +107,30 @@ def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
-def read_file(path: Path) -> pl.DataFrame:
+def read_file(path: Path, signature: Signature) -> pl.DataFrame:
     """A local file, .csv, .csv.gz or .parquet, trusted to be no larger than the machine.
 
     Raises:
         MalformedBody: it cannot be read.
+        InvalidRows: a CSV names a feature twice.
         OSError: the disk refuses.
     """
     if path.suffix == ".parquet":
         with _refusing(parquet_bounds.malformed):
             return pl.read_parquet(path)
+    with _refusing(csv_text.malformed), _text(path) as lines:
+        header = csv_text.header(lines)
+    if signature.named:
+        # polars would rename the second one.
+        _check_doubles([name for name in header if name in signature.feature_set])
     with _refusing(csv_text.malformed):
         return pl.read_csv(path, infer_schema=False)
+
+
+def _text(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
 
 
 def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True) -> Rows:
@@ -127,15 +150,21 @@ def check_names(names: Sequence[str] | None, width: int, signature: Signature) -
     Raises:
         InvalidRows: names are missing, unknown or given twice, or the number of columns is wrong.
     """
-    if names is not None and len(set(names)) != len(names):
-        twice = next(name for name in names if list(names).count(name) > 1)
-        raise rules.invalid(f"the column {rules.show(twice)} is given twice", twice, "each once", "columns")
+    _check_doubles(names or ())
     if signature.named and names is not None:
         rules.check_names(dict.fromkeys(names), signature, "columns", "columns")
     expected = signature.width or min(max(width, 1), MOST_COLUMNS)
     if width != expected:
         text = f"expected {expected} features, got {width} columns"
         raise InvalidRows(text, got=f"{width} columns", wanted=f"{expected} columns", where="columns")
+
+
+def _check_doubles(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise rules.invalid(f"the column {rules.show(name)} is given twice", name, "each once", "columns")
+        seen.add(name)
 
 
 def predictions(outputs: Array, classes: Sequence[Label] | None) -> pl.DataFrame:
@@ -179,7 +208,7 @@ def _check_extent(extent: Extent, signature: Signature) -> None:
 def _refusing(refusal: Callable[[str], RequestError]) -> Iterator[None]:
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+    except _DAMAGE as error:
         text = str(error).strip()
         # Some of its messages hold paths and lines of its source.
         line = "" if "source_location" in text else text.partition("\n")[0]

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ def test_npz_parquet_and_csv_give_the_same_bits(bare: Path, tmp_path: Path) -> N
         ("f0,f1\n1,2\n3,\n", 'row 1, feature "f1": expected a number, got null'),
         ("f0,f1\n1,nan\n", 'row 0, feature "f1": expected a finite number, got NaN'),
         ("f0,f1\n1,1e39\n", r'row 0, feature "f1": 1e\+39 is outside the range of float32'),
+        ("f0,f1,f1\n1,2,3\n", 'the column "f1" is given twice'),
+        ('f0,"f1\n1,2', "damaged"),
         ("", "empty"),
     ],
 )
@@ -71,12 +74,22 @@ def test_rows_that_do_not_fit_are_named(named: Path, tmp_path: Path, text: str, 
         predict_file(named, table(tmp_path, text))
 
 
+def test_columns_beside_the_features_may_be_doubled_and_the_file_packed(named: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "rows.csv.gz"
+    packed.write_bytes(gzip.compress(b"id,f1,id,f0\n1,0,1,1\n"))
+    assert predict_file(named, packed).frame()["prediction"].to_list() == ["no"]
+
+
 def test_files_that_are_no_tables_are_refused(bare: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text("1 2")
     (tmp_path / "rows.npz").write_bytes(b"PK nothing")
     np.savez(tmp_path / "wide.npz", X=np.ones((2, 5)))
     np.savez(tmp_path / "other.npz", Z=np.ones((2, 2)))
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n" * 99)[:-20])
+    (tmp_path / "plain.csv.gz").write_bytes(b"a,b\n1,2\n")
     for name, message in {
+        "cut.csv.gz": "cannot read the table",
+        "plain.csv.gz": "Not a gzipped file",
         "absent.csv": "no such file",
         "rows.txt": "expected .csv",
         "rows.npz": "expected .npz",

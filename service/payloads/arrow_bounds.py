@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
-from service.payloads import rules
 from service.payloads.extent import Extent
+from service.payloads.values import show
 
 WANTED = "an Arrow IPC stream with one column of numbers per feature"
 MOST_BATCHES = 10_000
@@ -178,13 +178,13 @@ def _column(field: _Table) -> Column:
     plain = field.table(4) is None and not field.vector(5, 4)[1]
     if kind not in (_INT, _FLOAT) or form is None or not plain:
         came = "booleans" if kind == _BOOL else "text, bytes or another type"
-        place = f"column {rules.show(name)}"
+        place = f"column {show(name)}"
         raise InvalidRows(
             f"{place}: expected numbers, got {came}", got=came, wanted="numbers", where="columns"
         )
     bits = form.number(0, "<i") if kind == _INT else _FLOAT_BITS.get(form.number(0, "<h"), 0)
     if bits not in (8, 16, 32, 64):
-        raise malformed(f"column {rules.show(name)} has numbers of {bits} bits")
+        raise malformed(f"column {show(name)} has numbers of {bits} bits")
     return Column(name, bits // 8)
 
 
@@ -195,7 +195,7 @@ def _check_batch(batch: _Table, data: memoryview, columns: list[Column], rows: i
     packed = batch.table(3) is not None
     for index, (column, (length, nulls)) in enumerate(zip(columns, nodes, strict=True)):
         if length != rows or not 0 <= nulls <= rows:
-            raise malformed(f"column {rules.show(column.name)} is not as long as its batch")
+            raise malformed(f"column {show(column.name)} is not as long as its batch")
         mask, values = buffers[2 * index : 2 * index + 2]
         _check_buffer(data, mask, (rows + 7) // 8, packed=packed, optional=not nulls)
         _check_buffer(data, values, rows * column.size, packed=packed, optional=False)

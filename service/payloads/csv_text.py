@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from service.errors import InvalidRows, MalformedBody
-from service.payloads import rules
+from service.payloads.values import names
 from service.signature import Signature
 
 Header = Literal["present", "absent"]
@@ -89,9 +89,9 @@ def _first_line(text: bytes) -> tuple[list[str], int]:
 def _check_named(fields: list[str], signature: Signature, header: Header | None, *, numbers: bool) -> None:
     if header != "absent" and (not numbers or signature.feature_set & set(fields)):
         return
-    wanted = f"a first line with the features {rules.names(signature.features)}"
-    text = f"the first line of the CSV must name the features: {rules.names(signature.features)}"
-    raise InvalidRows(text, got=f"the row {rules.names(fields)}", wanted=wanted, where="line 1")
+    wanted = f"a first line with the features {names(signature.features)}"
+    text = f"the first line of the CSV must name the features: {names(signature.features)}"
+    raise InvalidRows(text, got=f"the row {names(fields)}", wanted=wanted, where="line 1")
 
 
 def _is_number(field: str) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidRows
 from service.payloads import rules
+from service.payloads.values import show
 from service.signature import Rows, Signature
 
 Array = NDArray[Any]
@@ -75,10 +76,10 @@ def refuse(value: object, signature: Signature, row: int, column: int) -> NoRetu
         InvalidRows: always.
     """
     name = signature.feature(column)
-    where = f"row {row}, feature {rules.show(name)}"
+    where = f"row {row}, feature {show(name)}"
     rules.number(value, signature, row, name, where)
     # Only a decoder that disagrees with the rules gets here; the caller is still owed a plain refusal.
-    raise rules.invalid(f"{where}: {rules.show(value)} cannot be read", value, "a number", where)
+    raise rules.invalid(f"{where}: {show(value)} cannot be read", value, "a number", where)
 
 
 def _beyond(values: Array, target: np.dtype[Any]) -> NDArray[np.bool_]:

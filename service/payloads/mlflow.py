@@ -9,6 +9,7 @@ import numpy as np
 
 from service.errors import InvalidRows
 from service.payloads import rules, strict_json
+from service.payloads.values import kind, names, show
 from service.signature import Rows, Signature
 
 KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -40,17 +41,17 @@ def encode(predictions: bytes) -> bytes:
 
 def _door(document: Any) -> tuple[str, Any]:
     if not isinstance(document, dict):
-        text = f"the body is {rules.kind(document)}, expected an object"
+        text = f"the body is {kind(document)}, expected an object"
         raise rules.invalid(text, document, WANTED, "body")
     given = [key for key in KEYS if key in document]
     unknown = [key for key in document if key not in (*KEYS, "params")]
     if len(given) != 1 or unknown:
-        keys = rules.names(document) or "no keys"
+        keys = names(document) or "no keys"
         text = f"the body has {keys}: send exactly one of {', '.join(KEYS)}, and params if you like"
         raise InvalidRows(text, got=keys, wanted=WANTED)
     params = document.get("params")
     if not isinstance(params, dict | None):
-        text = f"params is {rules.kind(params)}, expected an object"
+        text = f"params is {kind(params)}, expected an object"
         raise rules.invalid(text, params, "an object", "params")
     return given[0], document[given[0]]
 
@@ -59,12 +60,12 @@ def _split(value: Any, signature: Signature) -> Rows:
     """Columns by name in any order when the model has names, by position when it is bare."""
     door = "dataframe_split"
     if not isinstance(value, dict) or not {"columns", "data"} <= set(value) <= {"columns", "index", "data"}:
-        came = rules.names(value) or "no keys" if isinstance(value, dict) else rules.kind(value)
+        came = names(value) or "no keys" if isinstance(value, dict) else kind(value)
         text = f"{door} has {came}: columns and data are needed, index may be there"
         raise InvalidRows(text, got=came, wanted=_SPLIT, where=door)
     columns = value["columns"]
     if not isinstance(columns, list):
-        text = f"columns is {rules.kind(columns)}, expected a list of names"
+        text = f"columns is {kind(columns)}, expected a list of names"
         raise rules.invalid(text, columns, _SPLIT, f"{door}.columns")
     if not signature.named:
         return strict_json.of_lists(value["data"], signature, f"{door}.data")
@@ -76,12 +77,12 @@ def _in_order(columns: list[Any], data: Any, signature: Signature) -> Any:
     where = "dataframe_split.columns"
     strange = next((name for name in columns if not isinstance(name, str)), None)
     if strange is not None:
-        text = f"a column is named {rules.kind(strange)}: the model's features have names"
-        raise rules.invalid(text, strange, rules.names(signature.features), where)
+        text = f"a column is named {kind(strange)}: the model's features have names"
+        raise rules.invalid(text, strange, names(signature.features), where)
     places = {name: index for index, name in enumerate(columns)}
     if len(places) != len(columns):
         twice = next(name for index, name in enumerate(columns) if places[name] != index)
-        raise rules.invalid(f"the column {rules.show(twice)} is given twice", twice, "each once", where)
+        raise rules.invalid(f"the column {show(twice)} is given twice", twice, "each once", where)
     rules.check_names(places, signature, "columns", where)
     order = [places[name] for name in signature.features]
     if order == sorted(order) or not isinstance(data, list):
@@ -103,7 +104,7 @@ def _columns(value: Mapping[str, Any], signature: Signature) -> Rows:
     count = next(iter(lengths.values()), 0)
     odd = next((name for name, length in lengths.items() if length != count), None)
     if odd is not None:
-        text = f"the columns have {count} values, {rules.show(odd)} has {lengths[odd]}"
+        text = f"the columns have {count} values, {show(odd)} has {lengths[odd]}"
         raise InvalidRows(text, got=f"{lengths[odd]} values", wanted=f"{count} values", where=f"inputs.{odd}")
     rules.check_count(count, signature, "inputs")
     rows = np.empty((count, len(signature.features)), signature.dtype)
@@ -120,6 +121,6 @@ def _columns(value: Mapping[str, Any], signature: Signature) -> Rows:
 
 def _length(name: str, column: Any) -> int:
     if not isinstance(column, list):
-        text = f"column {rules.show(name)} is {rules.kind(column)}, expected a list of numbers"
+        text = f"column {show(name)} is {kind(column)}, expected a list of numbers"
         raise rules.invalid(text, column, "a list of numbers", f"inputs.{name}")
     return len(column)

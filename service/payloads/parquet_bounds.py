@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
-from service.payloads import rules
 from service.payloads.compact_thrift import Reader, Struct
 from service.payloads.extent import Extent
+from service.payloads.values import show
 
 WANTED = "a Parquet file with one column of numbers per feature"
 MOST_PAGES = 20_000
@@ -93,10 +93,10 @@ def _columns(schema: list[Struct], most: int) -> list[tuple[str, int]]:
 def _column(leaf: Struct) -> tuple[str, int]:
     name: str = leaf[4].decode("utf-8", "replace")
     if leaf.get(5) or leaf.get(3) == 2:
-        raise _not_numbers(f"column {rules.show(name)}", "nested values")
+        raise _not_numbers(f"column {show(name)}", "nested values")
     if leaf[1] not in _NUMBERS:
         came = "booleans" if leaf[1] == _BOOLEAN else "text, bytes or another type"
-        raise _not_numbers(f"column {rules.show(name)}", came)
+        raise _not_numbers(f"column {show(name)}", came)
     return name, leaf[1]
 
 
@@ -107,7 +107,7 @@ def _check_chunk(body: bytes, chunk: Struct, name: str, kind: int, rows: int, pa
     start = _natural(chunk.get(11) or chunk[9])
     end = start + _natural(chunk[7])
     if chunk[5] != rows or not 4 <= start <= end <= len(body):
-        raise malformed(f"column {rules.show(name)} does not have {rows} values")
+        raise malformed(f"column {show(name)} does not have {rows} values")
     values = found = 0
     for header in _pages(body, start, end):
         values += _check_page(header, kind, rows, first=not found)
@@ -115,7 +115,7 @@ def _check_chunk(body: bytes, chunk: Struct, name: str, kind: int, rows: int, pa
         if found > pages:
             raise malformed(f"it has more than {MOST_PAGES} pages")
     if values != rows:
-        raise malformed(f"column {rules.show(name)} has {values} values in its pages, expected {rows}")
+        raise malformed(f"column {show(name)} has {values} values in its pages, expected {rows}")
     return found
 
 

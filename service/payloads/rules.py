@@ -5,15 +5,14 @@ All decoders, of JSON, CSV, Arrow, Parquet and npy, end in these rules, so that 
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Collection, Iterable
-from functools import cache
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from service.errors import InvalidRows
+from service.payloads.values import bounds, kind, names, show
 from service.signature import Signature
 
 
@@ -37,7 +36,7 @@ def number(value: Any, signature: Signature, index: int, name: str, where: str) 
         raise invalid(f"{place}: expected a number, got {kind(value)}{hint}", value, "a number", where)
     if isinstance(value, float) and math.isnan(value):
         raise invalid(f"{place}: expected a finite number, got NaN", value, "a finite number", where)
-    low, high = _range(signature.dtype)
+    low, high = bounds(signature.dtype)
     if not low < value < high:
         text = f"{place}: {show(value)} is outside the range of {signature.dtype}"
         raise invalid(text, value, f"a number between {low:.8g} and {high:.8g}", where)
@@ -50,45 +49,6 @@ def _whole(value: int | float, place: str, where: str) -> int:
     if value != int(value):
         raise invalid(f"{place}: expected an integer, got {value}", value, "an integer", where)
     return int(value)
-
-
-@cache
-def _range(dtype: str) -> tuple[float, float]:
-    """The open interval of the numbers that the dtype can hold once rounded to it."""
-    kind = np.dtype(dtype)
-    if kind.kind in "iu":
-        return int(np.iinfo(kind).min) - 1, int(np.iinfo(kind).max) + 1
-    if kind == np.float64:
-        return -math.inf, math.inf
-    largest = np.finfo(kind).max
-    # Up to half a unit in the last place above the largest number, rounding leads back to it.
-    bound = float(largest) + float(largest - np.nextafter(largest, kind.type(0))) / 2
-    return -bound, bound
-
-
-def kind(value: Any) -> str:
-    """What a value is, in words."""
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return f"the string {show(value)}"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return f"the boolean {show(value)}" if isinstance(value, bool) else f"the number {show(value)}"
-
-
-def show(value: Any) -> str:
-    """A value as JSON, short enough for one line."""
-    text = json.dumps(value) if isinstance(value, str | int | float | bool | None) else kind(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
-
-
-def names(names: Iterable[str], most: int = 8) -> str:
-    """Some names, the first few of them, for one line."""
-    shown = [show(name) for name in names]
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
 def check_count(rows: int, signature: Signature, where: str) -> None:
@@ -105,6 +65,3 @@ def check_count(rows: int, signature: Signature, where: str) -> None:
 def invalid(message: str, got: Any, wanted: str, where: str) -> InvalidRows:
     """The refusal of a value, shown short."""
     return InvalidRows(message, got=show(got), wanted=wanted, where=where)
-
-
-_LONGEST_SHOWN = 60

@@ -6,15 +6,14 @@ bad body, and to every odd but legal one, is decided by this module alone.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from service.errors import InvalidRows, MalformedBody
-from service.payloads import rules
+from service.errors import InvalidRows
+from service.payloads import json_text, rules
+from service.payloads.values import kind, show
 from service.signature import Rows, Signature
 
 WANTED = '{"inputs": [[number, ...], ...]} or {"records": [{"feature": number, ...}, ...]}'
@@ -62,9 +61,7 @@ def of_records(value: Any, signature: Signature, where: str) -> Rows:
 
 def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise rules.invalid(
-            f"{where} is {rules.kind(value)}, expected a list", value, "a list of rows", where
-        )
+        raise rules.invalid(f"{where} is {kind(value)}, expected a list", value, "a list of rows", where)
     if not value:
         raise rules.invalid(f"{where} is empty: send at least one row", value, "at least one row", where)
     return value
@@ -82,52 +79,24 @@ def parse(body: bytes, wanted: str) -> Any:
         MalformedBody: it is not JSON.
         InvalidRows: a key is given twice.
     """
-    if not body.strip():
-        raise MalformedBody("the body is empty", got="nothing", wanted=wanted)
-    try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer)
-    except UnicodeDecodeError as error:
-        text = f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}"
-        raise MalformedBody(text, got=f"0x{body[error.start]:02x}", wanted="JSON in UTF-8") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        text = f"the body is not JSON: {error.msg} at {place}"
-        raise MalformedBody(text, got=error.msg, wanted=wanted, where=place) from None
-    except RecursionError:
-        raise MalformedBody("the body is nested too deeply", got="deep nesting", wanted=wanted) from None
+    return json_text.parse(body, wanted, _given_twice)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a key given twice has no single meaning and is refused."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise rules.invalid(f"the key {rules.show(twice)} is given twice", twice, "each key once", twice[:80])
-    return result
-
-
-def _integer(text: str) -> int | float:
-    """An integer; beyond the range of a float64 there is no need for its digits."""
-    return int(text) if len(text) < _LONGEST_INTEGER else math.copysign(math.inf, -(text[0] == "-"))
-
-
-_LONGEST_INTEGER = 400
+def _given_twice(key: str) -> InvalidRows:
+    return rules.invalid(f"the key {show(key)} is given twice", key, "each key once", key[:80])
 
 
 def _door(document: Any) -> tuple[str, Any]:
     if not isinstance(document, dict):
-        raise rules.invalid(
-            f"the body is {rules.kind(document)}, expected an object", document, WANTED, "body"
-        )
+        raise rules.invalid(f"the body is {kind(document)}, expected an object", document, WANTED, "body")
     given = [key for key in _DOORS if key in document]
     if len(given) != 1:
         came = "both inputs and records" if given else "neither inputs nor records"
-        keys = ", ".join(rules.show(key) for key in list(document)[:8]) or "no keys"
+        keys = ", ".join(show(key) for key in list(document)[:8]) or "no keys"
         raise InvalidRows(f"the body has {came}: send one of them", got=keys, wanted=WANTED)
     unknown = next((key for key in document if key not in _DOORS), None)
     if unknown is not None:
-        text = f"unknown key {rules.show(unknown)} beside {given[0]}"
+        text = f"unknown key {show(unknown)} beside {given[0]}"
         raise rules.invalid(text, unknown, WANTED, unknown[:80])
     return given[0], document[given[0]]
 
@@ -137,7 +106,7 @@ def _rows_of_lists(value: list[Any], signature: Signature, door: str) -> list[li
     for index, row in enumerate(value):
         where = f"{door}[{index}]"
         if not isinstance(row, list):
-            text = f"row {index}: expected a list of numbers, got {rules.kind(row)}"
+            text = f"row {index}: expected a list of numbers, got {kind(row)}"
             raise rules.invalid(text, row, "a list of numbers", where)
         rows.append(_row(row, signature, index, where, width=len(rows[0]) if rows else None))
     return rows
@@ -160,7 +129,7 @@ def _row(
 
 def _record(record: Any, signature: Signature, index: int, where: str) -> list[int | float]:
     if not isinstance(record, dict):
-        text = f"row {index}: expected an object of features, got {rules.kind(record)}"
+        text = f"row {index}: expected an object of features, got {kind(record)}"
         raise rules.invalid(text, record, '{"feature": number, ...}', where)
     rules.check_names(record, signature, f"row {index}", where)
     return [

@@ -24,6 +24,7 @@ from service.errors import InvalidRows, RequestError, TooManyNumbers
 from service.metadata import Label
 from service.payloads import arrow_bounds, csv_text, matrix, parquet_bounds, rules
 from service.payloads.extent import Extent
+from service.payloads.values import show
 from service.signature import Rows, Signature
 
 MOST_COLUMNS = 10_000
@@ -163,7 +164,7 @@ def _check_doubles(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise rules.invalid(f"the column {rules.show(name)} is given twice", name, "each once", "columns")
+            raise rules.invalid(f"the column {show(name)} is given twice", name, "each once", "columns")
         seen.add(name)
 
 
@@ -253,7 +254,7 @@ def _integers(text: pl.Series, signature: Signature, index: int) -> Array:
         return digits.to_numpy()
     name, values = signature.feature(index), []
     for row, field in enumerate(text):
-        where = f"row {row}, feature {rules.show(name)}"
+        where = f"row {row}, feature {show(name)}"
         values.append(rules.number(_number(field), signature, row, name, where))
     return np.array(values, signature.dtype)
 

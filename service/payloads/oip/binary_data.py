@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.payloads.oip.datatypes import datatype, elements, numpy_dtype
-from service.payloads.oip.refusal import refuse, show, shown_shape
+from service.payloads.oip.refusal import refuse, shown_shape
+from service.payloads.values import show
 from service.session import TensorSpec
 
 Array = NDArray[Any]

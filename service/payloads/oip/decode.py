@@ -15,7 +15,8 @@ from service.payloads.oip import binary_data, document, json_data
 from service.payloads.oip.binary_data import Tail
 from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
 from service.payloads.oip.fields import Entry, entries, flag, identifier, name_of, parameters, shape_of
-from service.payloads.oip.refusal import refuse, show, shown_shape
+from service.payloads.oip.refusal import refuse, shown_shape
+from service.payloads.values import show
 from service.session import TensorSpec
 
 _NOT_USUAL = (InvalidTensors, AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 import simdjson
 
-from service.errors import MalformedBody
-from service.payloads.oip.refusal import refuse, show
+from service.errors import InvalidTensors
+from service.payloads import json_text
+from service.payloads.oip.refusal import refuse
+from service.payloads.values import show
 
 WANTED = '{"inputs": [{"name": …, "shape": […], "datatype": …, "data": […]}]}'
-_LONGEST_INTEGER = 400
+_HINT = " (binary tensors need the header Inference-Header-Content-Length)"
 
 Document = dict[str, Any]
 
@@ -66,40 +66,11 @@ def parse(header: bytes) -> Document:
         MalformedBody: it is not JSON in UTF-8.
         InvalidTensors: a key is given twice, or it is not an object.
     """
-    document = _load(header)
+    document = json_text.parse(header, WANTED, _given_twice, _HINT)
     if not isinstance(document, dict):
         raise refuse(f"expected an object, got {show(document)}", got=document, wanted=WANTED, where="body")
     return document
 
 
-def _load(header: bytes) -> Any:
-    if not header.strip():
-        raise MalformedBody("the body is empty", got="nothing", wanted=WANTED)
-    try:
-        return json.loads(header.decode("utf-8"), object_pairs_hook=_object, parse_int=_integer)
-    except UnicodeDecodeError as error:
-        byte = f"0x{header[error.start]:02x}"
-        text = f"the JSON is not UTF-8: byte {error.start} is {byte}"
-        raise MalformedBody(text, got=byte, wanted="JSON in UTF-8") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        hint = "binary tensors need the header Inference-Header-Content-Length"
-        text = f"the body is not JSON: {error.msg} at {place} ({hint})"
-        raise MalformedBody(text, got=error.msg, wanted=WANTED, where=place) from None
-    except RecursionError:
-        raise MalformedBody("the body is nested too deeply", got="deep nesting", wanted=WANTED) from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> Document:
-    """A JSON object; a key given twice has no single meaning and is refused."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in names if names.count(key) > 1)
-        raise refuse(f"the key {show(twice)} is given twice", got=twice, wanted="each key once", where="body")
-    return result
-
-
-def _integer(text: str) -> int | float:
-    """An integer; one longer than any datatype needs no digits, and int() would refuse it."""
-    return int(text) if len(text) < _LONGEST_INTEGER else math.copysign(math.inf, -(text[0] == "-"))
+def _given_twice(key: str) -> InvalidTensors:
+    return refuse(f"the key {show(key)} is given twice", got=key, wanted="each key once", where="body")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.payloads.oip.datatypes import LARGEST_EMPTY, dimensions, elements
-from service.payloads.oip.refusal import kind, refuse, show, shown_shape
+from service.payloads.oip.refusal import refuse, shown_shape
+from service.payloads.values import kind, show
 from service.session import TensorSpec
 
 Entry = Mapping[str, Any]

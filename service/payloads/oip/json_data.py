@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,8 @@ import simdjson
 from numpy.typing import NDArray
 
 from service.payloads.oip.datatypes import datatype, elements, numpy_dtype
-from service.payloads.oip.refusal import kind, refuse, show, shown_shape
+from service.payloads.oip.refusal import refuse, shown_shape
+from service.payloads.values import bounds, kind, show
 from service.session import TensorSpec
 
 Array = NDArray[Any]
@@ -81,7 +81,7 @@ def _narrow(numbers: Array, dtype: np.dtype[np.generic]) -> Array:
         if not np.isfinite(rounded).all():
             raise ValueError("out of range")
         return rounded
-    low, high = _range(dtype.name)
+    low, high = bounds(dtype.name)
     if numbers.size and not (low < numbers.min() and numbers.max() < high):
         raise ValueError("out of range")
     return numbers.astype(dtype, copy=False)
@@ -149,7 +149,7 @@ def _number(value: Any, spec: TensorSpec, where: str) -> int | float:
         raise refuse(f"expected a number, got {kind(value)}", got=value, wanted="a number", where=where)
     if isinstance(value, float) and math.isnan(value):
         raise refuse("expected a finite number, got NaN", got=value, wanted="a finite number", where=where)
-    low, high = _range(spec.dtype)
+    low, high = bounds(spec.dtype)
     if not low < value < high:
         wanted = f"a number between {low:.8g} and {high:.8g}"
         raise refuse(
@@ -160,17 +160,3 @@ def _number(value: Any, spec: TensorSpec, where: str) -> int | float:
     if value != int(value):
         raise refuse(f"expected an integer, got {value}", got=value, wanted="an integer", where=where)
     return int(value)
-
-
-@cache
-def _range(dtype: str) -> tuple[int | float, int | float]:
-    """The open interval of the numbers that the dtype can hold once rounded to it."""
-    numpy = np.dtype(dtype)
-    if numpy.kind in "iu":
-        return int(np.iinfo(numpy).min) - 1, int(np.iinfo(numpy).max) + 1
-    if numpy == np.float64:
-        return -math.inf, math.inf
-    largest = np.finfo(numpy).max
-    # Up to half a unit in the last place above the largest number, rounding leads back to it.
-    bound = float(largest) + float(largest - np.nextafter(largest, numpy.type(0))) / 2
-    return -bound, bound

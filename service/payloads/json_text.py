@@ -1,0 +1,55 @@
+"""JSON as every door reads it strictly: UTF-8, each key once, integers of any length."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from service.errors import MalformedBody, RequestError
+
+_LONGEST_INTEGER = 400
+
+
+def parse(body: bytes, wanted: str, given_twice: Callable[[str], RequestError], hint: str = "") -> Any:
+    """The document in a body.
+
+    Args:
+        wanted: what the door reads, in words.
+        given_twice: makes the error for a key that stands twice in one object.
+        hint: what to add where the text is not JSON.
+
+    Raises:
+        MalformedBody: it is not JSON in UTF-8.
+    """
+    if not body.strip():
+        raise MalformedBody("the body is empty", got="nothing", wanted=wanted)
+    try:
+        pairs = partial(_object, given_twice)
+        return json.loads(body.decode("utf-8"), object_pairs_hook=pairs, parse_int=_integer)
+    except UnicodeDecodeError as error:
+        byte = f"0x{body[error.start]:02x}"
+        text = f"the body is not UTF-8: byte {error.start} is {byte}"
+        raise MalformedBody(text, got=byte, wanted="JSON in UTF-8") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        text = f"the body is not JSON: {error.msg} at {place}{hint}"
+        raise MalformedBody(text, got=error.msg, wanted=wanted, where=place) from None
+    except RecursionError:
+        raise MalformedBody("the body is nested too deeply", got="deep nesting", wanted=wanted) from None
+
+
+def _object(given_twice: Callable[[str], RequestError], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a key given twice has no single meaning and is refused."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise given_twice(next(key for key in keys if keys.count(key) > 1))
+    return result
+
+
+def _integer(text: str) -> int | float:
+    """An integer; beyond the range of float64 its digits are not needed, and int() may refuse them."""
+    return int(text) if len(text) < _LONGEST_INTEGER else math.copysign(math.inf, -(text[0] == "-"))

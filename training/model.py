@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config import Activation, ModelConfig, Moments, Task
-from training.folding.affine import Affine, Array
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -61,11 +57,6 @@ class BatchNorm(nn.Module):
         mean, var = self._moments_of(x) if self.training else (self.running_mean, self.running_var)
         return (x - mean) / torch.sqrt(var + self.eps) * self.weight + self.bias
 
-    def eval_affine(self) -> Affine:
-        """What eval mode computes, as y = s·x + t in float64."""
-        gamma, beta, mean, var = map(_array, (self.weight, self.bias, self.running_mean, self.running_var))
-        return Affine.batch_norm(gamma, beta, mean, var, self.eps)
-
     def _moments_of(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and biased variance of all elements; the running variance takes the unbiased one, as
         PyTorch's own layer does."""
@@ -90,7 +81,7 @@ class Standardiser(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, mean: Array, scale: Array) -> None:
+    def __init__(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
         self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32)))
@@ -98,10 +89,6 @@ class Standardiser(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Standardise."""
         return (x - self.mean) / self.scale
-
-    def eval_affine(self) -> Affine:
-        """The same as y = s·x + t in float64."""
-        return Affine.standardiser(_array(self.mean), _array(self.scale))
 
 
 class TargetScale(nn.Module):
@@ -121,10 +108,6 @@ class TargetScale(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Back to the target's unit."""
         return y * self.scale + self.mean
-
-    def eval_affine(self) -> Affine:
-        """The same as y = s·x + t in float64."""
-        return Affine(_array(self.scale), _array(self.mean))
 
 
 def build_core(config: ModelConfig, inputs: int, outputs: int, generator: torch.Generator) -> nn.Sequential:
@@ -174,7 +157,3 @@ def _linear(
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def _array(tensor: Tensor) -> NDArray[np.float64]:
-    return np.atleast_1d(tensor.detach().double().numpy())

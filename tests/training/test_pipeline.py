@@ -10,7 +10,7 @@ from tests.training import runs
 from tests.training.runs import config
 from training import certify, pipeline
 from training.errors import CertificateError
-from training.folding import FoldError, amplification, into_next, into_previous
+from training.folding import Affine, FoldError, amplification, into_next, into_previous
 from training.loop import Epoch
 
 
@@ -98,8 +98,10 @@ def test_a_normalisation_that_cannot_be_folded_stops_the_run_with_its_reason() -
 def test_the_amp_of_the_standardisers_fold_is_that_of_its_own_statistics() -> None:
     predictor = runs.predictor("wine")
     entry = pipeline.fold_completely(predictor, 13).report.entries[0]
-    before, norm = predictor.standardiser.eval_affine(), predictor.norm1.eval_affine()
+    mean, scale = (getattr(predictor.standardiser, n).double().numpy() for n in ("mean", "scale"))
+    names = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, centre, var = (getattr(predictor.norm1, n).detach().double().numpy() for n in names)
+    before, norm = Affine.standardiser(mean, scale), Affine.batch_norm(gamma, beta, centre, var, 1e-3)
     weight, bias = into_previous(predictor.linear1.weight.detach().double().numpy(), np.zeros(16), norm)
     weight, bias = into_next(weight, bias, before)
-    mean, scale = predictor.standardiser.mean.double().numpy(), predictor.standardiser.scale.double().numpy()
     assert entry.amp == pytest.approx(amplification(weight, bias, mean, scale), rel=1e-6)

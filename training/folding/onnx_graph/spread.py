@@ -102,8 +102,3 @@ def still(array: Precise, axes: Iterable[int], where: str) -> Precise:
             raise Refused(Reason.OTHER_AXIS, f"it varies along axis {axis}, which {where}")
         array = first
     return array
-
-
-def varying(array: Precise) -> tuple[int, ...]:
-    """The axes along which an array has more than one element."""
-    return tuple(axis for axis, size in enumerate(array.shape) if size != 1)

@@ -148,11 +148,6 @@ def placed(axis: int, start: int, size: Any, total: Any) -> Move:
     return move
 
 
-def normal(axis: int, rank: int) -> int:
-    """A negative axis counted from the front."""
-    return axis % rank if rank else 0
-
-
 def _fixed(size: Any) -> int:
     if not isinstance(size, int):
         raise Blocked(Reason.OTHER_AXIS, "the channels lie on an axis of free size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,14 +14,19 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service import __version__, errors
-from service.model import Limits
+from service.batching import Limits
+from service.counters import SLOTS
+from service.ledger import Ledger
+from service.model import Host
 from service.repository import Repository
 from service.routes import health, mlflow, models, oip
+from service.routes.gate import WATCH, Gate, marks
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
 from service.routes.predict import add_predict_routes
 from service.session import choose_device
 from service.settings import Settings
+from service.worker import Worker
 
 STATUS: dict[type[errors.FoldserveError], int] = {
     errors.MalformedBody: 400,
@@ -29,6 +35,8 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.RunFailed: 400,
     errors.BodyTooLarge: 413,
     errors.TooManyNumbers: 413,
+    errors.TooManyRows: 413,
+    errors.InvalidHeader: 400,
     errors.UnsupportedMediaType: 415,
     errors.NotAcceptable: 406,
     errors.UnknownModel: 404,
@@ -40,6 +48,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
+    errors.ClientGone: 499,
 }
 """The status of each error that a request can meet."""
 
@@ -59,8 +68,12 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     """The application, with every model of the folder loaded.
+
+    Args:
+        settings: what the operator said.
+        worker: which process of the server this is; by default the only one.
 
     Raises:
         RuntimeMissing: onnxruntime is not installed.
@@ -75,15 +88,28 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         responses=_RESPONSES,
     )
-    limits = Limits(settings.max_batch_rows, settings.max_wait_seconds)
+    worker = worker or Worker()
     app.state.settings = settings
-    app.state.repository = Repository(settings.models_dir, device, settings.default_model, limits)
+    app.state.worker = worker
+    app.state.draining = False
+    app.state.executor = ThreadPoolExecutor(thread_name_prefix="run")
+    app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
+    host = Host(
+        device=device,
+        executor=app.state.executor,
+        limits=Limits(settings.max_batch_rows, settings.max_wait),
+        ledger=app.state.ledger,
+        tf32=settings.allow_tf32,
+    )
+    app.state.repository = Repository(settings.models_dir, host, settings.default_model)
+    app.add_middleware(Gate)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
     add_infer_routes(app)
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(oip.router)
+    mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
@@ -93,15 +119,15 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    with ThreadPoolExecutor(thread_name_prefix="run") as threads:
-        app.state.threads = threads
+    with app.state.executor:
         yield
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
-    headers = {"Retry-After": "1"} if STATUS[type(error)] == 503 else None
     status = STATUS[type(error)]
+    seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
+    headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if status == 503 else None
     return _error(request, status, str(error), error.got, error.wanted, error.where, headers)
 
 
@@ -126,7 +152,10 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 async def _fail(request: Request, _: Exception) -> Response:
     """A fault of ours: the log has the traceback, the caller does not."""
     came = f"{request.method} {request.url.path}"
-    return _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
+    answer = _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
+    # Starlette sends this one from outside the gate.
+    answer.raw_headers += marks(request.scope[WATCH])
+    return answer
 
 
 def _error(
@@ -139,6 +168,7 @@ def _error(
     headers: dict[str, str] | None = None,
 ) -> Response:
     body = {"error": error}
+    request.scope[WATCH].error = error
     if not oip.is_below(request.url.path):
         body |= {"got": got, "wanted": wanted, "where": where}
     if request.scope["path"] == mlflow.INVOCATIONS:

@@ -1,11 +1,12 @@
 """The command `foldserve`: translation from words to functions, and from errors to one line.
 
 Commands of other packages join through the entry-point group `foldserve.commands`: the name is the command's,
-the object a function for Typer.
+the object a function for Typer. The flags of `serve` are the fields of `Settings`, one for one.
 """
 
 from __future__ import annotations
 
+import inspect as inspection
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from service import __version__
 from service.errors import FoldserveError
+from service.settings import Settings
 
 app = typer.Typer(
     name="foldserve",
@@ -39,7 +42,10 @@ def main() -> None:
         _end(str(error), error.exit_code)
     except ValidationError as error:
         first = error.errors()[0]
-        _end(f"setting {'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg']}", 2)
+        _end(
+            f"setting {'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}",
+            2,
+        )
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:
@@ -56,32 +62,9 @@ def root(
         raise typer.Exit
 
 
-@app.command()
-def serve(
-    models_dir: Annotated[Path | None, typer.Option(help="folder with <name>/<version>/model.onnx")] = None,
-    host: Annotated[str | None, typer.Option(help="address to listen on [127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="port; 0 takes a free one [8000]")] = None,
-    workers: Annotated[int | None, typer.Option(help="processes [1]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto]")] = None,
-    default_model: Annotated[str | None, typer.Option(help="the model of POST /predict")] = None,
-    max_body_bytes: Annotated[int | None, typer.Option(help="longest request body [16 MiB]")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Load and listen as if to serve, then end.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something is wrong.")] = False,
-) -> None:
+def serve(*, check: bool, quiet: bool, **given: Any) -> None:
     """Serve every model of a folder over HTTP. Settings not given come from FOLDSERVE_* or the defaults."""
-    from service.settings import Settings
-
-    given = {
-        "models_dir": models_dir,
-        "host": host,
-        "port": port,
-        "workers": workers,
-        "device": device,
-        "default_model": default_model,
-        "max_body_bytes": max_body_bytes,
-    }
-    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(**values)
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     from service.server import run
 
     run(settings, check_only=check, quiet=quiet)
@@ -107,6 +90,38 @@ def inspect(model_file: ModelFile) -> None:
     from service.inspection import describe_file
 
     Console().print(describe_file(model_file))
+
+
+def _flags() -> inspection.Signature:
+    """The parameters of `serve`: one optional flag for each setting, and two of its own."""
+    flags = {name: _flag(name, field) for name, field in Settings.model_fields.items()}
+    flags["check"] = (bool, typer.Option(False, "--check", help="Load and listen as if to serve, then end."))
+    flags["quiet"] = (bool, typer.Option(False, "--quiet", help="Say nothing unless something is wrong."))
+    serve.__annotations__ = {name: kind for name, (kind, _) in flags.items()}
+    keyword = inspection.Parameter.KEYWORD_ONLY
+    return inspection.Signature(
+        [
+            inspection.Parameter(name, keyword, default=option, annotation=kind)
+            for name, (kind, option) in flags.items()
+        ]
+    )
+
+
+def _flag(name: str, field: FieldInfo) -> tuple[Any, Any]:
+    """A setting as a flag: None when it is not given, for the environment has its say then.
+
+    Values are checked by the settings alone, so that a variable and a flag are refused in the same words.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    default = "" if field.default in (None, "", False) else f" [{field.default}]"
+    text = f"{field.description}{default}"
+    if field.annotation is bool:
+        return bool | None, typer.Option(None, flag, help=text, show_default=False)
+    return str | None, typer.Option(None, flag, help=text, metavar=name.split("_")[-1].upper())
+
+
+serve.__signature__ = _flags()  # type: ignore[attr-defined]
+app.command()(serve)
 
 
 def _end(message: str, code: int) -> None:

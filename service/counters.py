@@ -1,129 +1,197 @@
-"""What a served model has done since it was loaded, counted where requests end.
+"""What a served version has done since the server started, counted where requests and runs end.
 
-A request is one success or one failure, never both; a run that fails counts no rows and no execution. All
-numbers of one request are added under one lock, so that a snapshot never shows half of it.
+Everything is an integer in one block of the ledger, so that counting is an addition in place and the workers
+of a server add up. A block belongs to one event loop: only its thread counts.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from types import TracebackType
+from itertools import accumulate
+from typing import Literal
+
+from service.watch import Watch
+
+Failure = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
+"""Why a request failed, in Triton's words: no time or room, its client gone, the run, its own fault."""
+
+FAILURES: tuple[Failure, ...] = ("REJECTED", "CANCELED", "BACKEND", "OTHER")
+PHASES = ("request", "queue", "decode", "run", "encode")
+"""What is timed of a request: the whole, and its parts."""
+
+LOAD_FAILURES = ("unreadable", "unsafe", "device", "trial", "golden")
+"""Why a version did not go live."""
+
+SECONDS = tuple(
+    n * scale for scale in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0) for n in (1, 2.5, 5) if n * scale >= 2e-5
+)
+"""The upper edges of the histograms of times: 25 µs to 5 s."""
+
+BATCH_ROWS = tuple(2**n for n in range(15))
+"""The upper edges of the histogram of rows per run: 1 to 16,384."""
+
+_NS = [round(edge * 1e9) for edge in SECONDS]
+_ROW_EDGES = list(BATCH_ROWS)
+
+
+def _layout() -> dict[str, int]:
+    sizes = {
+        "live": 1,
+        "last": 1,
+        "waiting_requests": 1,
+        "waiting_rows": 1,
+        "rows": 1,
+        "executions": 1,
+        "loads": 1,
+        "load_failures": len(LOAD_FAILURES),
+        "failures": len(FAILURES),
+        "failed_ns": 1,
+        "successes": 1,
+    }
+    sizes |= {f"{phase}_ns": 1 for phase in PHASES}
+    sizes |= {f"{phase}_histogram": len(SECONDS) + 1 for phase in PHASES}
+    sizes["rows_histogram"] = len(BATCH_ROWS) + 1
+    starts = [0, *accumulate(sizes.values())]
+    return dict(zip([*sizes, "end"], starts, strict=True))
+
+
+_AT = _layout()
+SLOTS = _AT["end"]
+"""How many integers a block has."""
+
+# Looked up once: counting is part of every request.
+_LIVE, _LAST, _ROWS, _EXECUTIONS = _AT["live"], _AT["last"], _AT["rows"], _AT["executions"]
+_WAITING_REQUESTS, _WAITING_ROWS = _AT["waiting_requests"], _AT["waiting_rows"]
+_SUCCESSES, _FAILED_NS = _AT["successes"], _AT["failed_ns"]
+_SUMS = [_AT[f"{phase}_ns"] for phase in PHASES]
+_HISTOGRAMS = [_AT[f"{phase}_histogram"] for phase in PHASES]
+_PLACES = list(zip(_SUMS, _HISTOGRAMS, strict=True))
 
 
 @dataclass(frozen=True)
-class Duration:
-    """How often, and for how many nanoseconds together."""
+class Histogram:
+    """How many fell at or below each edge, not counting those below the edge before; the last has no edge."""
 
-    count: int = 0
-    ns: int = 0
+    counts: tuple[int, ...]
+    total: float
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(self.counts)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """The counts of one moment.
+    """The counts of one moment, of one worker or of all.
 
     Attributes:
-        success: whole requests that were answered, from the body's last byte to the answer's bytes.
-        fail: whole requests that were refused, or whose run failed.
-        queue: waiting for a thread.
-        compute_input: bytes → arrays.
-        compute_infer: the run.
-        compute_output: arrays → bytes.
-        executions: runs.
-        rows: rows that these runs computed.
+        live: in how many workers the version is loaded.
         last_ms: when the last request was answered, in milliseconds since 1970; 0 before the first.
+        rows: rows that runs computed.
+        executions: runs.
+        failed_ns: the time of failed requests, together.
+        phases: the times of requests that were answered, in seconds.
+        run_rows: rows per run.
     """
 
-    success: Duration = Duration()
-    fail: Duration = Duration()
-    queue: Duration = Duration()
-    compute_input: Duration = Duration()
-    compute_infer: Duration = Duration()
-    compute_output: Duration = Duration()
-    executions: int = 0
-    rows: int = 0
-    last_ms: int = 0
+    live: int
+    last_ms: int
+    waiting_requests: int
+    waiting_rows: int
+    rows: int
+    executions: int
+    loads: int
+    load_failures: dict[str, int]
+    failures: dict[str, int]
+    failed_ns: int
+    successes: int
+    phases: dict[str, Histogram]
+    run_rows: Histogram
+
+    @classmethod
+    def of(cls, blocks: Iterable[Sequence[int]]) -> Totals:
+        """The sum over blocks of the same version."""
+        copies = [list(block) for block in blocks] or [[0] * SLOTS]
+        total = [sum(numbers) for numbers in zip(*copies, strict=True)]
+        histograms = {phase: _histogram(total, phase, len(SECONDS)) for phase in PHASES}
+        return cls(
+            last_ms=max(copy[_LAST] for copy in copies) // 1_000_000,
+            load_failures=_named(total, "load_failures", LOAD_FAILURES),
+            failures=_named(total, "failures", FAILURES),
+            phases={phase: Histogram(found.counts, found.total / 1e9) for phase, found in histograms.items()},
+            run_rows=Histogram(
+                tuple(total[_AT["rows_histogram"] : _AT["rows_histogram"] + len(BATCH_ROWS) + 1]),
+                total[_ROWS],
+            ),
+            **{
+                name: total[_AT[name]]
+                for name in ("live", "waiting_requests", "waiting_rows", "rows", "executions", "loads")
+            },
+            failed_ns=total[_FAILED_NS],
+            successes=total[_SUCCESSES],
+        )
+
+
+def _histogram(total: Sequence[int], phase: str, edges: int) -> Histogram:
+    start = _AT[f"{phase}_histogram"]
+    return Histogram(tuple(total[start : start + edges + 1]), total[_AT[f"{phase}_ns"]])
+
+
+def _named(total: Sequence[int], what: str, names: Sequence[str]) -> dict[str, int]:
+    return dict(zip(names, total[_AT[what] : _AT[what] + len(names)], strict=True))
 
 
 class Counters:
-    """The totals of one model version; safe in several threads."""
+    """Counts into one block; without one, into integers of its own."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        # Plain integers: this is part of every request.
-        self._successes = self._failures = self._rows = self._last_ns = 0
-        self._success = self._fail = 0
-        self._queue = self._input = self._infer = self._output = 0
+    def __init__(self, block: memoryview | None = None) -> None:
+        self._block = memoryview(bytearray(SLOTS * 8)).cast("q") if block is None else block
+        # A worker that died left these behind.
+        self._block[_LIVE] = self._block[_WAITING_REQUESTS] = self._block[_WAITING_ROWS] = 0
 
-    def snapshot(self) -> Totals:
-        """The counts of this moment."""
-        with self._lock:
-            runs = self._successes
-            return Totals(
-                success=Duration(runs, self._success),
-                fail=Duration(self._failures, self._fail),
-                queue=Duration(runs, self._queue),
-                compute_input=Duration(runs, self._input),
-                compute_infer=Duration(runs, self._infer),
-                compute_output=Duration(runs, self._output),
-                executions=runs,
-                rows=self._rows,
-                last_ms=self._last_ns // 1_000_000,
-            )
+    def totals(self) -> Totals:
+        """The counts of this worker."""
+        return Totals.of([self._block])
 
-    def request(self) -> Stopwatch:
-        """Measure one request: a context that ends in a success, or by an exception in a failure."""
-        return Stopwatch(self)
+    def answered(self, watch: Watch) -> None:
+        """Count a request that was answered."""
+        block = self._block
+        block[_SUCCESSES] += 1
+        block[_LAST] = time.time_ns()
+        spent = (watch.total, watch.queue, watch.decode, watch.run, watch.encode)
+        for (total, histogram), ns in zip(_PLACES, spent, strict=True):
+            block[total] += ns
+            block[histogram + bisect_left(_NS, ns)] += 1
 
-    def add(self, watch: Stopwatch, *, failed: bool) -> None:
-        """Count a request that has ended."""
-        spent = time.perf_counter_ns() - watch.started
-        with self._lock:
-            if failed:
-                self._failures += 1
-                self._fail += spent
-                return
-            self._successes += 1
-            self._success += spent
-            self._queue += watch.queue
-            self._input += watch.compute_input
-            self._infer += watch.compute_infer
-            self._output += watch.compute_output
-            self._rows += watch.rows
-            self._last_ns = time.time_ns()
+    def failed(self, watch: Watch, why: Failure) -> None:
+        """Count a request that was not."""
+        self._block[_AT["failures"] + FAILURES.index(why)] += 1
+        self._block[_FAILED_NS] += watch.total
 
+    def ran(self, rows: int) -> None:
+        """Count a run."""
+        self._block[_ROWS] += rows
+        self._block[_EXECUTIONS] += 1
+        self._block[_AT["rows_histogram"] + bisect_left(_ROW_EDGES, rows)] += 1
 
-class Stopwatch:
-    """The times of one request, in nanoseconds, and its rows; filled in as it proceeds."""
+    def waits(self, requests: int, rows: int) -> None:
+        """What waits for a run has grown, or shrunk by negative numbers."""
+        self._block[_WAITING_REQUESTS] += requests
+        self._block[_WAITING_ROWS] += rows
 
-    __slots__ = (
-        "_counters",
-        "_lap",
-        "compute_infer",
-        "compute_input",
-        "compute_output",
-        "queue",
-        "rows",
-        "started",
-    )
+    def loaded(self) -> None:
+        """The version went live."""
+        self._block[_LIVE] = 1
+        self._block[_AT["loads"]] += 1
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
-        self.rows = self.queue = self.compute_input = self.compute_infer = self.compute_output = 0
-        self.started = self._lap = time.perf_counter_ns()
+    def unloaded(self) -> None:
+        """It no longer answers."""
+        self._block[_LIVE] = 0
 
-    def lap(self) -> int:
-        """The nanoseconds since the last lap."""
-        now = time.perf_counter_ns()
-        spent, self._lap = now - self._lap, now
-        return spent
-
-    def __enter__(self) -> Stopwatch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
-        self._counters.add(self, failed=kind is not None)
+    def refused(self, why: str) -> None:
+        """The version did not go live; `why` is one of LOAD_FAILURES."""
+        self._block[_AT["load_failures"] + LOAD_FAILURES.index(why)] += 1

@@ -8,6 +8,8 @@ FoldserveError
 │   ├── RunFailed              the graph has no result for these inputs
 │   ├── BodyTooLarge
 │   ├── TooManyNumbers         a small body that unpacks to a large table
+│   ├── TooManyRows
+│   ├── InvalidHeader          a header that asks for what cannot be
 │   ├── UnsupportedMediaType   a form that is not read
 │   ├── NotAcceptable          a form that is not written
 │   ├── UnknownModel
@@ -18,7 +20,8 @@ FoldserveError
 │   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
-│   └── DeadlineExceeded       the time for the answer has passed
+│   ├── DeadlineExceeded       the answer would come too late
+│   └── ClientGone             nobody waits for the answer
 ├── UnreadableModel            a file that cannot become a session
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
@@ -101,6 +104,27 @@ class TooManyNumbers(RequestError):
             f"the table is too large: got {got} numbers, the limit is {limit}; send fewer rows per request",
             got=f"{got} numbers",
             wanted=f"at most {limit} numbers",
+        )
+
+
+class TooManyRows(RequestError):
+    """More rows than one request may have."""
+
+    def __init__(self, got: int, limit: int) -> None:
+        super().__init__(
+            f"too many rows: got {got}, the limit is {limit}; send them in several requests",
+            got=f"{got} rows",
+            wanted=f"at most {limit} rows",
+        )
+
+
+class InvalidHeader(RequestError):
+    """A header that asks for what cannot be."""
+
+    def __init__(self, name: str, got: str, wanted: str) -> None:
+        came = got[:80]
+        super().__init__(
+            f"header {name} is {came!r}: expected {wanted}", got=came, wanted=wanted, where=f"header {name}"
         )
 
 
@@ -192,32 +216,51 @@ class UnsupportedSignature(RequestError):
 
 
 class Overloaded(RequestError):
-    """Too many rows wait already."""
+    """Too many rows wait already.
 
-    def __init__(self, waiting: int, limit: int) -> None:
+    Attributes:
+        seconds: how long it will take until none of them waits.
+    """
+
+    def __init__(self, waiting: int, limit: int, seconds: float = 0.0) -> None:
         wanted = "try again later, or send fewer rows"
         message = f"the server is busy: {waiting} rows wait, the limit is {limit}; {wanted}"
         super().__init__(message, got=f"{waiting} rows waiting", wanted=wanted, where="queue")
+        self.seconds = seconds
 
 
 class DeadlineExceeded(RequestError):
-    """The time for the answer has passed before the rows were run."""
+    """The answer would come after its deadline, so the rows were not run."""
 
     def __init__(self) -> None:
         wanted = "a longer timeout, or fewer requests at once"
-        message = f"the deadline passed before the rows were run; {wanted}"
+        message = f"the answer would come after its deadline, so the rows were not run; {wanted}"
         super().__init__(message, got="an answer that would come too late", wanted=wanted, where="queue")
 
 
+class ClientGone(RequestError):
+    """The client hung up: nobody waits for the answer."""
+
+    def __init__(self) -> None:
+        wanted = "a client that waits for its answer"
+        super().__init__("the client hung up", got="the end", wanted=wanted, where="connection")
+
+
 class UnreadableModel(FoldserveError):
-    """A file that cannot become a session."""
+    """A file that cannot become a session, or whose session does not answer as it should.
+
+    Attributes:
+        stage: what it failed: "unreadable", "unsafe" (reaches out of its folder), "device", "trial",
+            "golden".
+    """
 
     exit_code = 2
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path, reason: str, *, stage: str = "unreadable") -> None:
         super().__init__(f"cannot read the model {path}: {reason}")
         self.path = path
         self.reason = reason
+        self.stage = stage
 
 
 class UnreadableTable(FoldserveError):

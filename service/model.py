@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from asyncio import CancelledError
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from types import TracebackType
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-from service.batching import Batcher
-from service.counters import Counters
-from service.errors import RunFailed, UnreadableModel, UnsupportedSignature
-from service.metadata import ModelMetadata, read_metadata, row_errors
+from service import trial
+from service.batching import Batcher, Cost, Feeds, Limits
+from service.counters import SLOTS, Counters, Failure
+from service.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    Overloaded,
+    RequestError,
+    RunFailed,
+    UnreadableModel,
+    UnsupportedSignature,
+)
+from service.ledger import Ledger
+from service.metadata import ModelMetadata, read_metadata
 from service.payloads import oip
 from service.payloads.predict_json import Decoder, Encoder
-from service.session import ActualDevice, Session, input_fault
+from service.session import ActualDevice, Session, Tuning, input_fault
 from service.signature import Rows, Signature, read_signature
+from service.watch import Watch
 
 INLINE_SECONDS = 0.5e-3
 """A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
 this, and other requests wait no longer than they would for any other callback."""
 
+_WORTH_A_POOL = 1.2
+"""How many times faster a pool of threads must be, for it keeps the other cores from other models."""
 
-Result = TypeVar("Result")
-
-
-class Cost(NamedTuple):
-    """What a run costs, in seconds: cost = fixed + rows · per_row."""
-
-    fixed: float
-    per_row: float
-
-    def of(self, rows: int) -> float:
-        """The expected time of a run."""
-        return self.fixed + rows * self.per_row
+Array = NDArray[Any]
 
 
-class Limits(NamedTuple):
-    """What bounds a model's batches and its queue.
+@dataclass(frozen=True)
+class Host:
+    """The process that models run in, and what they share there.
 
     Attributes:
-        batch_rows: the most rows of one run.
-        wait_seconds: how long the rows in the queue may take together, by the measured cost of a row.
+        executor: where long runs happen.
+        threads: how many threads one run may use.
+        tf32: let a GPU multiply in TF32.
     """
 
-    batch_rows: int = 256
-    wait_seconds: float = 1.0
+    device: ActualDevice = "cpu"
+    executor: Executor = field(default_factory=lambda: ThreadPoolExecutor(thread_name_prefix="run"))
+    limits: Limits = field(default_factory=Limits)
+    ledger: Ledger = field(default_factory=lambda: Ledger(SLOTS))
+    threads: int = 1
+    tf32: bool = False
 
 
 class Door(NamedTuple):
@@ -68,6 +77,28 @@ class TensorDoor(NamedTuple):
     encode: oip.Encoder
 
 
+class Serving:
+    """Counts one request when it ends."""
+
+    __slots__ = ("_counters", "_watch")
+
+    def __init__(self, counters: Counters, watch: Watch) -> None:
+        self._counters = counters
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._watch.end()
+        if kind is None:
+            self._counters.answered(self._watch)
+        else:
+            self._counters.failed(self._watch, _failure(error))
+
+
 class ServedModel:
     """One version of a model, able to answer.
 
@@ -75,25 +106,23 @@ class ServedModel:
         UnreadableModel: the file, its metadata or its golden rows are not in order.
     """
 
-    def __init__(
-        self, name: str, version: int, path: Path, device: ActualDevice, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, name: str, version: int, path: Path, host: Host | None = None) -> None:
         self.name = name
         self.version = version
         self.loaded = datetime.now(UTC)
-        self.session = Session(path, device)
+        self.host = host = host or Host()
+        self.session = Session(path, host.device, Tuning(tf32=host.tf32))
         self.metadata = _metadata(self.session)
         self._door: Door | UnsupportedSignature = _open_door(self.session, self.metadata, name, version)
-        self._prove_golden_rows()
         self.cost = self._measure()
+        self._prove()
         self.tensors = TensorDoor(
             # The rule of the tables: a model that says what it was trained on takes no missing values.
             oip.Decoder(self.session.inputs, self.session.outputs, finite=self.metadata is not None),
             oip.Encoder(name, version, self.session.outputs),
         )
-        self.counters = Counters()
-        self._limits = limits or Limits()
-        self._batcher: Batcher | None = None
+        self.counters = Counters(host.ledger.block(f"{name}/{version}"))
+        self._batcher = self._new_batcher()
 
     @property
     def door(self) -> Door:
@@ -106,102 +135,116 @@ class ServedModel:
             raise self._door
         return self._door
 
-    def predict(self, rows: Rows) -> NDArray[Any]:
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for a run."""
+        return self._batcher.waiting
+
+    def is_light(self, rows: int) -> bool:
+        """Whether a run of so many rows happens at once."""
+        return self.cost.of(rows) <= INLINE_SECONDS
+
+    def serving(self, watch: Watch) -> Serving:
+        """A context for one request: it ends in a success, or by an exception in a failure."""
+        watch.model, watch.version = self.name, self.version
+        return Serving(self.counters, watch)
+
+    def predict(self, rows: Rows) -> Array:
         """The predictions for a validated batch, (rows, outputs)."""
         signature = self.door.signature
-        output: NDArray[Any] = self.session.run({signature.input: rows}, [signature.output])[0]
+        return self.run({signature.input: rows}, [signature.output])[0]
+
+    async def predict_async(self, rows: Rows, watch: Watch) -> Array:
+        """The same without holding up the event loop; raises what `infer` raises."""
+        signature = self.door.signature
+        [output] = await self.infer({signature.input: rows}, [signature.output], len(rows), watch)
         return output
 
-    async def predict_async(self, rows: Rows, threads: ThreadPoolExecutor) -> NDArray[Any]:
-        """The same without holding up the event loop; long runs gather the rows of several requests.
-
-        Raises:
-            Overloaded: the rows that wait already would take longer than the limit.
-        """
-        if self.cost.of(len(rows)) <= INLINE_SECONDS:
-            return self.predict(rows)
-        if self.door.signature.rows is not None:
-            return await asyncio.get_running_loop().run_in_executor(threads, self.predict, rows)
-        if self._batcher is None:
-            self._batcher = Batcher(self.predict, threads, self._limits.batch_rows, self._most_waiting())
-        return await self._batcher.submit(rows)
-
-    def _most_waiting(self) -> int:
-        per_row = self.cost.per_row or self.cost.fixed
-        return max(self._limits.batch_rows, int(self._limits.wait_seconds / per_row))
-
-    def run(
-        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]
-    ) -> tuple[list[NDArray[Any]], int]:
-        """The outputs named, in that order, and the nanoseconds that the run took.
+    def run(self, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
+        """The outputs named, in that order. Safe to call from several threads at once.
 
         Raises:
             RunFailed: the graph has no result for these inputs.
         """
-        start = time.perf_counter_ns()
         try:
-            results = self.session.run(feeds, outputs)
+            return self.session.run(feeds, outputs)
         except Exception as error:
             reason = input_fault(error)
             if reason is None:
                 raise
             raise RunFailed(reason) from error
-        return results, time.perf_counter_ns() - start
 
-    async def run_async(
-        self,
-        feeds: Mapping[str, NDArray[Any]],
-        outputs: Sequence[str],
-        rows: int,
-        threads: ThreadPoolExecutor,
-    ) -> tuple[list[NDArray[Any]], int]:
-        """The same without holding up the event loop when the run is expected to be long."""
-        return await self._without_blocking(lambda: self.run(feeds, outputs), rows, threads)
+    async def infer(self, feeds: Feeds, outputs: Sequence[str], rows: int, watch: Watch) -> list[Array]:
+        """The outputs named, without holding up the event loop; the times go into the watch.
 
-    async def _without_blocking(
-        self, run: Callable[[], Result], rows: int, threads: ThreadPoolExecutor
-    ) -> Result:
-        if self.cost.of(rows) <= INLINE_SECONDS:
-            return run()
-        return await asyncio.get_running_loop().run_in_executor(threads, run)
+        A short run happens at once. A long one waits its turn, and where a row does not depend on its
+        neighbours it is computed together with those of other requests.
 
-    def _prove_golden_rows(self) -> None:
+        Raises:
+            RunFailed: the graph has no result for these inputs.
+            Overloaded: the rows that wait already would take longer than the limit.
+            DeadlineExceeded: the answer would come too late.
+        """
+        if self.is_light(rows):
+            watch.check(self.cost.of(rows))
+            start = time.perf_counter_ns()
+            arrays = self.run(feeds, outputs)
+            watch.run = time.perf_counter_ns() - start
+            self.counters.ran(rows)
+            return arrays
+        # Inputs of different lengths are the graph's own affair.
+        alone = any(len(array) != rows if array.ndim else True for array in feeds.values())
+        outcome = await self._batcher.submit(feeds, outputs, rows, watch.seconds_left, alone=alone)
+        watch.queue, watch.run = outcome.queue, outcome.run
+        return outcome.arrays
+
+    def _new_batcher(self) -> Batcher:
+        heavy = not self.is_light(256)
+        return Batcher(
+            self.run,
+            self.host.executor,
+            self.host.limits.rows_of_a_run(self.cost),
+            max_wait=self.host.limits.wait_seconds,
+            together=heavy and trial.is_row_wise(self.session),
+            cost=self.cost,
+            waits=self.counters.waits,
+            ran=self.counters.ran,
+        )
+
+    def _prove(self) -> None:
         golden = self.metadata.golden if self.metadata else None
-        if golden is None or not golden.inputs:
-            return
-        outputs = self.predict(np.array(golden.inputs, dtype=self.door.signature.dtype))
-        expected = np.array(golden.outputs, dtype=np.float64)
-        if outputs.shape != expected.shape:
-            reason = f"its golden rows give shape {outputs.shape}, recorded was {expected.shape}"
-            raise UnreadableModel(self.session.path, reason)
-        error = float(row_errors(outputs, expected).max())
-        if not error <= golden.tolerance:
-            reason = f"its golden rows are off by {error:.2g}, allowed is {golden.tolerance:.2g}"
-            raise UnreadableModel(self.session.path, reason)
+        if golden is not None and not isinstance(self._door, UnsupportedSignature):
+            trial.prove_golden_rows(golden, self.predict, self._door.signature.dtype, self.session)
 
     def _measure(self) -> Cost:
-        """Warm up at two batch sizes and fit a line; a model that cannot be tried counts as long."""
-        if isinstance(self._door, UnsupportedSignature) or self._door.signature.width is None:
-            return Cost(1.0, 0.0)
-        rows = self._door.signature.rows
-        sizes = (rows, rows) if rows else (1, 64)
+        """What a run costs; a long one gets the host's threads when it is much faster with them."""
         try:
-            one, many = (self._fastest_run(size) for size in sizes)
+            cost = trial.measure(self.session)
+            if self.host.threads > 1 and self.session.device == "cpu" and cost.of(64) > 2 * INLINE_SECONDS:
+                pooled = Session(self.session.path, "cpu", Tuning(threads=self.host.threads))
+                faster = trial.measure(pooled)
+                if cost.of(64) > _WORTH_A_POOL * faster.of(64):
+                    self.session, cost = pooled, faster
         except Exception as error:
+            # Rows of a table can always be made up; for other graphs a failure may be the trial's own.
+            if isinstance(self._door, UnsupportedSignature) or self._door.signature.width is None:
+                return trial.UNTRIED
             reason = f"a trial run failed: {str(error).splitlines()[0]}"
-            raise UnreadableModel(self.session.path, reason) from error
-        per_row = max(many - one, 0.0) / max(sizes[1] - sizes[0], 1)
-        return Cost(max(one - sizes[0] * per_row, 0.0), per_row)
+            raise UnreadableModel(self.session.path, reason, stage="trial") from error
+        return cost
 
-    def _fastest_run(self, rows: int, runs: int = 5) -> float:
-        signature = self.door.signature
-        batch = np.zeros((rows, len(signature.features)), dtype=signature.dtype)
-        times = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            self.predict(batch)
-            times.append(time.perf_counter() - start)
-        return min(times)
+
+def _failure(error: BaseException | None) -> Failure:
+    match error:
+        case Overloaded() | DeadlineExceeded():
+            return "REJECTED"
+        case ClientGone() | CancelledError():
+            return "CANCELED"
+        case RunFailed():
+            return "BACKEND"
+        case RequestError():
+            return "OTHER"
+    return "BACKEND"
 
 
 def _metadata(session: Session) -> ModelMetadata | None:

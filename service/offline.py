@@ -44,7 +44,7 @@ def predict_file(model_file: Path, data: Path) -> Predictions:
         UnreadableTable: the table cannot be read, lacks a feature, or a value is not a number.
         UnsupportedSignature: the model does not take one table of numbers.
     """
-    model = ServedModel(model_file.parent.parent.name or "model", 1, model_file, "cpu")
+    model = ServedModel(model_file.parent.parent.name or "model", 1, model_file)
     rows = read_rows(data, model.door.signature)
     outputs = [model.predict(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
     return Predictions(np.concatenate(outputs), model.metadata)

@@ -14,8 +14,7 @@ from service.errors import (
     UnknownVersion,
     UnreadableModel,
 )
-from service.model import Limits, ServedModel
-from service.session import ActualDevice
+from service.model import Host, ServedModel
 
 FILE = "model.onnx"
 
@@ -41,14 +40,13 @@ class Repository:
     def __init__(
         self,
         folder: Path,
-        device: ActualDevice,
+        host: Host | None = None,
         default: str | None = None,
-        limits: Limits | None = None,
     ) -> None:
         self.folder = folder
-        self.device = device
+        self.host = host = host or Host()
         self.models: Mapping[str, Mapping[int, Version]] = {
-            path.name: _versions(path, device, limits or Limits()) for path in _folders(folder)
+            path.name: _versions(path, host) for path in _folders(folder)
         }
         if default is not None and default not in self.models:
             raise UnknownModel(default, self.names)
@@ -115,11 +113,9 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _versions(folder: Path, device: ActualDevice, limits: Limits) -> dict[int, Version]:
+def _versions(folder: Path, host: Host) -> dict[int, Version]:
     numbered = sorted(int(path.name) for path in _folders(folder) if _is_version(path.name))
-    return {
-        number: _load(folder.name, number, folder / str(number) / FILE, device, limits) for number in numbered
-    }
+    return {number: _load(folder.name, number, folder / str(number) / FILE, host) for number in numbered}
 
 
 def _is_version(text: str) -> bool:
@@ -127,9 +123,9 @@ def _is_version(text: str) -> bool:
     return text.isascii() and text.isdigit() and not text.startswith("0") and len(text) < 19
 
 
-def _load(name: str, version: int, path: Path, device: ActualDevice, limits: Limits) -> Version:
+def _load(name: str, version: int, path: Path, host: Host) -> Version:
     try:
-        return ServedModel(name, version, path, device, limits)
+        return ServedModel(name, version, path, host)
     except UnreadableModel as error:
         return Refused(error.reason)
 

@@ -108,8 +108,8 @@ def _serve(settings: Settings, app: FastAPI, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         date_header=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=round(settings.shutdown_timeout),
     )
     if settings.workers == 1:
         uvicorn.Server(config).run(sockets=[listener])

@@ -24,11 +24,6 @@ ActualDevice = Literal["cpu", "cuda"]
 
 _PROVIDERS: dict[ActualDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-# TF32 would make a GPU differ from the CPU by about 1e-3; the arena must not double with each new batch size.
-_PROVIDER_OPTIONS: dict[ActualDevice, dict[str, str]] = {
-    "cpu": {},
-    "cuda": {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"},
-}
 
 _ERRORS_ONLY = 3
 
@@ -65,8 +60,23 @@ class TensorSpec:
         return self.dtype in _DTYPES.values()
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How a session runs, whatever the model.
+
+    Attributes:
+        threads: of one run. 1 means no pool at all: a pool costs more than the microseconds of a small model.
+        optimise: False runs the nodes as they are written.
+        tf32: let a GPU multiply in TF32, which makes it differ from the CPU by about 1e-3.
+    """
+
+    threads: int = 1
+    optimise: bool = True
+    tf32: bool = False
+
+
 class Session:
-    """One ONNX file, ready to run on one device; `optimise=False` runs its nodes as they are written.
+    """One ONNX file, ready to run on one device.
 
     Raises:
         RuntimeMissing: onnxruntime is not installed.
@@ -74,10 +84,11 @@ class Session:
         UnreadableModel: the file is absent, damaged, or uses what this runtime does not know.
     """
 
-    def __init__(self, path: Path, device: ActualDevice = "cpu", *, optimise: bool = True) -> None:
+    def __init__(self, path: Path, device: ActualDevice = "cpu", tuning: Tuning | None = None) -> None:
         self.path = path
         self.device = device
-        self._session = _open(path, device, optimise=optimise)
+        self.tuning = tuning or Tuning()
+        self._session = _open(path, device, self.tuning)
         self.inputs = tuple(_spec(arg) for arg in self._session.get_inputs())
         self.outputs = tuple(_spec(arg) for arg in self._session.get_outputs())
         self.properties: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -140,14 +151,14 @@ def _runtime() -> ModuleType:
     return runtime
 
 
-def _open(path: Path, device: ActualDevice, *, optimise: bool) -> Any:
+def _open(path: Path, device: ActualDevice, tuning: Tuning) -> Any:
     runtime = _runtime()
     if not path.is_file():
         raise UnreadableModel(path, "there is no such file")
     if device != "cpu" and (reason := _cuda_failure(runtime)) is not None:
         raise DeviceUnavailable(device, reason)
     try:
-        session = _new_session(runtime, str(path), device, optimise=optimise)
+        session = _new_session(runtime, str(path), device, tuning)
     except Exception as error:
         raise UnreadableModel(path, _first_line(error)) from error
     if session.get_providers()[0] != _PROVIDERS[device]:
@@ -155,15 +166,13 @@ def _open(path: Path, device: ActualDevice, *, optimise: bool) -> Any:
     return session
 
 
-def _new_session(
-    runtime: ModuleType, model: str | bytes, device: ActualDevice, *, optimise: bool = True
-) -> Any:
+def _new_session(runtime: ModuleType, model: str | bytes, device: ActualDevice, tuning: Tuning) -> Any:
     options = runtime.SessionOptions()
-    if not optimise:
+    if not tuning.optimise:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    # One thread: a pool costs more than the microseconds that these models run. No spinning, ever.
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = tuning.threads
     options.inter_op_num_threads = 1
+    # A thread that spins while it waits takes the core from one that has work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Batch sizes vary: a memory pattern per shape would only grow.
     options.enable_mem_pattern = False
@@ -173,9 +182,16 @@ def _new_session(
         model,
         options,
         providers=[_PROVIDERS[device]],
-        provider_options=[_PROVIDER_OPTIONS[device]],
+        provider_options=[_provider_options(device, tuning)],
         enable_fallback=0,
     )
+
+
+def _provider_options(device: ActualDevice, tuning: Tuning) -> dict[str, str]:
+    if device == "cpu":
+        return {}
+    # The arena must not double with each new batch size.
+    return {"use_tf32": str(int(tuning.tf32)), "arena_extend_strategy": "kSameAsRequested"}
 
 
 @cache
@@ -184,7 +200,7 @@ def _cuda_failure(runtime: ModuleType) -> str | None:
     if _PROVIDERS["cuda"] not in runtime.get_available_providers():
         return "this onnxruntime has no CUDA provider"
     try:
-        session = _new_session(runtime, _identity_model(), "cuda")
+        session = _new_session(runtime, _identity_model(), "cuda", Tuning())
         session.run(None, {"x": np.zeros((1, 3), np.float32)})
     except Exception as error:
         return _first_line(error)

@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from service.metadata import Certificate, GoldenRows, RowError, row_errors
-from service.session import Session
+from service.session import Session, Tuning
 from training.errors import CertificateError
 from training.model import BatchNorm, Standardiser, TargetScale, output_task
 
@@ -143,7 +143,7 @@ def golden_rows(path: Path, held_out: HeldOut, certificate: Certificate) -> Gold
 
 def run_file(path: Path, rows: NDArray[np.float32], *, optimise: bool = True) -> NDArray[np.float32]:
     """What onnxruntime answers from a file on the CPU."""
-    session = Session(path, optimise=optimise)
+    session = Session(path, tuning=Tuning(optimise=optimise))
     output: NDArray[np.float32] = session.run({session.inputs[0].name: rows})[0]
     return output
 

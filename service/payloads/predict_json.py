@@ -23,7 +23,8 @@ _NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, Ind
 
 
 class Decoder:
-    """Reads the bodies for one model. Not for use by several threads at once: it owns one parser."""
+    """Reads the bodies for one model: on one thread by calling it, for it owns a parser; on any by
+    `apart`."""
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
@@ -39,12 +40,19 @@ class Decoder:
             MalformedBody: it is not JSON.
             InvalidRows: it is JSON, but not rows that fit the signature.
         """
-        rows = self._decode_usual(body) if self._usual else None
+        return self._decode(body, self._parser)
+
+    def apart(self, body: bytes) -> Rows:
+        """The same, on any thread."""
+        return self._decode(body, simdjson.Parser())
+
+    def _decode(self, body: bytes, parser: simdjson.Parser) -> Rows:
+        rows = self._decode_usual(body, parser) if self._usual else None
         return strict_json.decode(body, self._signature) if rows is None else rows
 
-    def _decode_usual(self, body: bytes) -> Rows | None:
+    def _decode_usual(self, body: bytes, parser: simdjson.Parser) -> Rows | None:
         try:
-            values = self._values(body)
+            values = self._values(body, parser)
         except _NOT_USUAL:
             return None
         if values is None:
@@ -53,8 +61,8 @@ class Decoder:
             rows = values.astype(self._signature.dtype, copy=False)
         return rows if np.isfinite(rows).all() else None
 
-    def _values(self, body: bytes) -> NDArray[np.float64] | None:
-        document: Any = self._parser.parse(body)
+    def _values(self, body: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None:
+        document: Any = parser.parse(body)
         if len(document) != 1:
             return None
         inputs = document["inputs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope
 
-from service.errors import BodyTooLarge
+from service.errors import BodyTooLarge, ClientGone
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -13,10 +13,11 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None if found is None else found.decode("latin-1")
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None when the client has gone.
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body.
 
     Raises:
+        ClientGone: the client hung up before its end.
         BodyTooLarge: it is longer than the limit, by its header or by its bytes.
     """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
@@ -27,7 +28,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
+            raise ClientGone
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:

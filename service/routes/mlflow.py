@@ -6,26 +6,22 @@ our facts beside it; where /predict says 422 this door says 400, as that server 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
-from starlette.datastructures import State
 
 from service import __version__
 from service.metadata import Label
 from service.model import Door
 from service.payloads import formats, mlflow
-from service.repository import Repository
-from service.routes.bodies import read_body
+from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
+from service.signature import Rows
 
 INVOCATIONS = "/invocations"
 READS = (JSON, formats.CSV, formats.PARQUET)
-INLINE_BYTES = 16 * 1024
-"""A longer body is decoded beside the event loop."""
 
 _CODES = {
     404: "RESOURCE_DOES_NOT_EXIST",
@@ -49,29 +45,51 @@ class Predictions(BaseModel):
     predictions: list[Label | float]
 
 
-@router.post(
-    INVOCATIONS,
-    response_model=Predictions,
-    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
-)
-async def invocations(request: Request) -> Response:
-    """Predict with the default model: the label of each row, or its value for a regression."""
-    state: State = request.app.state
-    repository: Repository = state.repository
-    model = repository.find()
-    door = model.door
-    media = content_type(request.headers.get("content-type", "").encode("latin-1") or None, READS)
-    body = await read_body(request.scope, request.receive, state.settings.max_body_bytes)
-    if body is None:
-        return Response()
-    most = formats.most_numbers(state.settings.max_body_bytes)
-    if media.name == JSON and len(body) <= INLINE_BYTES:
-        rows = mlflow.decode(body, door.signature)
-    else:
-        loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(state.threads, _decode, media, body, door, most)
-    output = await model.predict_async(rows, state.threads)
-    return Response(mlflow.encode(door.encode.predictions(output)), media_type=JSON)
+class InvocationsRoute(HotRoute):
+    """The door."""
+
+    def open(self, call: Call) -> tuple[Door, MediaType]:
+        """The model must take one table of numbers; the form must be one that MLflow's server reads."""
+        given = call.header(b"content-type")
+        return call.model.door, content_type(given.encode("latin-1") if given else None, READS)
+
+    async def answer(self, call: Call, opened: tuple[Door, MediaType]) -> Reply:
+        """Rows in, predictions out."""
+        (door, media), watch = opened, call.watch
+        rows = await _read_rows(call, door, media)
+        watch.decode = watch.lap()
+        signature = door.signature
+        [output] = await call.infer({signature.input: rows}, [signature.output], len(rows))
+        body = mlflow.encode(door.encode.predictions(output))
+        watch.encode = watch.lap()
+        return Reply([(b"content-type", JSON.encode())], body)
+
+
+async def _read_rows(call: Call, door: Door, media: MediaType) -> Rows:
+    if media.name == JSON:
+        if len(call.body) <= INLINE_BYTES:
+            return mlflow.decode(call.body, door.signature)
+        return await call.beside(mlflow.decode, call.body, door.signature)
+    most = formats.most_numbers(call.state.settings.max_body_bytes)
+    # MLflow's server reads CSV with pandas, to which the first line is always the header.
+    return await call.beside(formats.decode, media.name, call.body, door.signature, most, "present")
+
+
+def add_invocations_route(app: FastAPI) -> None:
+    """Add the scoring route."""
+
+    async def invocations() -> Any:
+        """Predict with the default model: the label of each row, or its value for a regression."""
+
+    app.router.add_api_route(
+        INVOCATIONS,
+        invocations,
+        methods=["POST"],
+        response_model=Predictions,
+        openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
+        route_class_override=InvocationsRoute,
+        tags=["mlflow"],
+    )
 
 
 @router.get("/ping")
@@ -92,10 +110,3 @@ def refusal(status: int, facts: Mapping[str, str]) -> tuple[int, dict[str, str]]
     """A refusal as MLflow's server words it: its status, and `error_code` and `message` before the facts."""
     ours = 400 if status == 422 else status
     return ours, {"error_code": _CODES.get(ours, "BAD_REQUEST"), "message": facts["error"], **facts}
-
-
-def _decode(media: MediaType, body: bytes, door: Door, most: int) -> Any:
-    if media.name == JSON:
-        return mlflow.decode(body, door.signature)
-    # MLflow's server reads CSV with pandas, to which the first line is always the header.
-    return formats.decode(media.name, body, door.signature, most, "present")

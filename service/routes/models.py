@@ -66,7 +66,7 @@ async def index(request: Request) -> ModelIndex:
     """All models, served or not."""
     repository: Repository = request.app.state.repository
     models = [_state(repository, name) for name in repository.names]
-    return ModelIndex(default_model=repository.default, device=repository.device, models=models)
+    return ModelIndex(default_model=repository.default, device=repository.host.device, models=models)
 
 
 @router.get("/{name}")

@@ -9,8 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from service.counters import Duration
+from service.counters import Histogram, Totals
 from service.errors import NothingServed, RepositoryClosed, UnknownModel
+from service.ledger import Ledger
 from service.model import ServedModel
 from service.payloads.oip.datatypes import DATATYPES, dimensions
 from service.payloads.oip.index import read_index_request
@@ -64,20 +65,20 @@ async def server_metadata() -> ServerMetadata:
 async def all_statistics(request: Request) -> Statistics:
     """What every served version has done."""
     models = [model for name in _repository(request).names for model in _served(request, name)]
-    return Statistics(model_stats=[_statistics(model) for model in models])
+    return Statistics(model_stats=[_statistics(request, model) for model in models])
 
 
 @router.get("/models/{name}/stats")
 async def model_statistics(request: Request, name: str) -> Statistics:
     """What every served version of a model has done."""
     _repository(request).find(name)
-    return Statistics(model_stats=[_statistics(model) for model in _served(request, name)])
+    return Statistics(model_stats=[_statistics(request, model) for model in _served(request, name)])
 
 
 @router.get("/models/{name}/versions/{version}/stats")
 async def version_statistics(request: Request, name: str, version: str) -> Statistics:
     """What one version has done."""
-    return Statistics(model_stats=[_statistics(_repository(request).find(name, version))])
+    return Statistics(model_stats=[_statistics(request, _repository(request).find(name, version))])
 
 
 @router.get("/models/{name}")
@@ -115,7 +116,7 @@ async def repository_index(request: Request) -> list[IndexEntry]:
     """Every version on disk, served or not and why; with {"ready": true} only those served."""
     limit: int = request.app.state.settings.max_body_bytes
     body = await read_body(request.scope, request.receive, limit)
-    only_ready = read_index_request(body or b"")
+    only_ready = read_index_request(body)
     entries = [
         _index_entry(name, number, found)
         for name in _repository(request).names
@@ -163,8 +164,11 @@ def _tensor(spec: TensorSpec) -> TensorMetadata:
     return TensorMetadata(name=spec.name, datatype=kind, shape=dimensions(spec))
 
 
-def _statistics(model: ServedModel) -> VersionStatistics:
-    totals = model.counters.snapshot()
+def _statistics(request: Request, model: ServedModel) -> VersionStatistics:
+    """What a version has done in all workers together."""
+    ledger: Ledger = request.app.state.ledger
+    totals = Totals.of(ledger.read().get(f"{model.name}/{model.version}", []))
+    phases = totals.phases
     return VersionStatistics(
         name=model.name,
         version=str(model.version),
@@ -172,20 +176,20 @@ def _statistics(model: ServedModel) -> VersionStatistics:
         inference_count=totals.rows,
         execution_count=totals.executions,
         inference_stats=InferenceStatistics(
-            success=_count(totals.success),
-            fail=_count(totals.fail),
-            queue=_count(totals.queue),
-            compute_input=_count(totals.compute_input),
-            compute_infer=_count(totals.compute_infer),
-            compute_output=_count(totals.compute_output),
+            success=_count(phases["request"]),
+            fail=Count(count=sum(totals.failures.values()), ns=totals.failed_ns),
+            queue=_count(phases["queue"]),
+            compute_input=_count(phases["decode"]),
+            compute_infer=_count(phases["run"]),
+            compute_output=_count(phases["encode"]),
             cache_hit=Count(count=0, ns=0),
             cache_miss=Count(count=0, ns=0),
         ),
     )
 
 
-def _count(duration: Duration) -> Count:
-    return Count(count=duration.count, ns=duration.ns)
+def _count(times: Histogram) -> Count:
+    return Count(count=times.count, ns=round(times.total * 1e9))
 
 
 def _index_entry(name: str, number: int, found: ServedModel | Refused) -> IndexEntry:

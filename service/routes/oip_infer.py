@@ -1,19 +1,16 @@
-"""POST /v2/models/{name}/infer: the hot path of the protocol, past FastAPI's request machinery."""
+"""POST /v2/models/{name}/infer: the hot path of the protocol."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from service.errors import UnsupportedMediaType
-from service.model import ServedModel
 from service.payloads.oip import Answer
-from service.repository import Repository
-from service.routes.bodies import header, read_body
+from service.routes.bodies import header
+from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.oip import RESPONSES
 
 JSON = "application/json"
@@ -78,25 +75,28 @@ _OPENAPI = {
 }
 
 
-class InferRoute(APIRoute):
-    """A route that answers without FastAPI's request machinery."""
+class InferRoute(HotRoute):
+    """The door."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; errors go to the application's table of statuses."""
-        if scope["method"] != "POST":
-            await super().handle(scope, receive, send)
-            return
-        state = scope["app"].state
-        path: dict[str, str] = scope["path_params"]
-        repository: Repository = state.repository
-        model = repository.find(path["name"], path.get("version"))
-        _check_media_type(scope)
-        body = await read_body(scope, receive, state.settings.max_body_bytes)
-        if body is None:
-            return
-        answer = await _infer(model, body, header(scope, _JSON_LENGTH), state.threads)
-        await send({"type": "http.response.start", "status": 200, "headers": _headers(answer)})
-        await send({"type": "http.response.body", "body": answer.body})
+    def open(self, call: Call) -> None:
+        """JSON, bytes, or nothing at all, which is what Triton's client sends."""
+        _check_media_type(call.scope)
+
+    async def answer(self, call: Call, _: None) -> Reply:
+        """Tensors in, tensors out."""
+        watch, tensors = call.watch, call.model.tensors
+        json_length = call.header(_JSON_LENGTH)
+        if len(call.body) <= INLINE_BYTES:
+            request = tensors.decode(call.body, json_length)
+        else:
+            request = await call.beside(tensors.decode.apart, call.body, json_length)
+        if request.timeout is not None:
+            watch.limit(request.timeout)
+        watch.decode = watch.lap()
+        names = [wanted.name for wanted in request.outputs]
+        answer = tensors.encode(request, await call.infer(request.feeds, names, request.rows))
+        watch.encode = watch.lap()
+        return Reply(_headers(answer), answer.body)
 
 
 def add_infer_routes(app: FastAPI) -> None:
@@ -124,23 +124,7 @@ def add_infer_routes(app: FastAPI) -> None:
         )
 
 
-async def _infer(
-    model: ServedModel, body: bytes, json_length: str | None, threads: ThreadPoolExecutor
-) -> Answer:
-    with model.counters.request() as watch:
-        request = model.tensors.decode(body, json_length)
-        watch.compute_input = watch.lap()
-        names = [wanted.name for wanted in request.outputs]
-        arrays, watch.compute_infer = await model.run_async(request.feeds, names, request.rows, threads)
-        watch.queue = max(watch.lap() - watch.compute_infer, 0)
-        answer = model.tensors.encode(request, arrays)
-        watch.compute_output = watch.lap()
-        watch.rows = request.rows
-        return answer
-
-
 def _check_media_type(scope: Scope) -> None:
-    """JSON, bytes, or nothing at all, which is what Triton's client sends."""
     given = header(scope, b"content-type")
     media, _, rest = (given or "").partition(";")
     charset = rest.strip().lower().removeprefix("charset=").strip('"')
@@ -152,8 +136,7 @@ def _check_media_type(scope: Scope) -> None:
 
 
 def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
-    length = (b"content-length", str(len(answer.body)).encode())
     if answer.json_length is None:
-        return [(b"content-type", JSON.encode()), length]
+        return [(b"content-type", JSON.encode())]
     json_length = (_JSON_LENGTH, str(answer.json_length).encode())
-    return [(b"content-type", BINARY.encode()), length, json_length]
+    return [(b"content-type", BINARY.encode()), json_length]

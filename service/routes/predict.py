@@ -1,27 +1,20 @@
 """POST /predict and its two longer forms: the hot path.
 
-The routes stand in the OpenAPI document like any other, but a request does not pass through FastAPI's
-dependency solver or pydantic: `PredictRoute.handle` reads the body once, decodes it once and answers.
+One table in, in any of the forms; one prediction a row out, in any of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from starlette.datastructures import State
-from starlette.types import Receive, Scope, Send
 
 from service.metadata import Label
-from service.model import Door, ServedModel
+from service.model import Door
 from service.payloads import formats
-from service.repository import Repository
-from service.routes.bodies import read_body
+from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, Exchange, negotiate
 from service.signature import Rows
 
@@ -78,58 +71,40 @@ _TABLES: dict[str, Any] = dict.fromkeys(formats.TABLES, _BINARY) | {
 _OPENAPI = {"requestBody": {"required": True, "content": {JSON: {"schema": _REQUEST_SCHEMA}} | _TABLES}}
 
 
-class PredictRoute(APIRoute):
-    """A route that answers without FastAPI's request machinery."""
+class PredictRoute(HotRoute):
+    """The door."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; errors go to the application's table of statuses."""
-        if scope["method"] != "POST":
-            await super().handle(scope, receive, send)
-            return
-        state = scope["app"].state
-        path: dict[str, str] = scope["path_params"]
-        repository: Repository = state.repository
-        model = repository.find(path.get("name"), path.get("version"))
-        door = model.door
-        exchange = negotiate(scope["headers"], FORMS, FORMS)
-        body = await read_body(scope, receive, state.settings.max_body_bytes)
-        if body is None:
-            return
-        threads: ThreadPoolExecutor = state.threads
-        with model.counters.request() as watch:
-            rows = door.decode(body) if exchange.reads == JSON else await _read(door, exchange, body, state)
-            watch.rows, watch.compute_input = len(rows), watch.lap()
-            output = await model.predict_async(rows, threads)
-            watch.compute_infer = watch.lap()
-            answer = (
-                door.encode(output)
-                if exchange.writes == JSON
-                else await _write(model, exchange, output, threads)
-            )
-            watch.compute_output = watch.lap()
-        length = (b"content-length", str(len(answer)).encode())
-        headers = [_CONTENT_TYPES[exchange.writes], length]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+    def open(self, call: Call) -> tuple[Door, Exchange]:
+        """The model must take one table of numbers; the forms must be ones we know."""
+        return call.model.door, negotiate(call.scope["headers"], FORMS, FORMS)
+
+    async def answer(self, call: Call, opened: tuple[Door, Exchange]) -> Reply:
+        """Rows in, predictions out."""
+        (door, exchange), watch = opened, call.watch
+        rows = await read_rows(call, door, exchange)
+        watch.decode = watch.lap()
+        signature = door.signature
+        [output] = await call.infer({signature.input: rows}, [signature.output], len(rows))
+        body = door.encode(output) if exchange.writes == JSON else await _write(call, exchange, output)
+        watch.encode = watch.lap()
+        return Reply([_CONTENT_TYPES[exchange.writes]], body)
 
 
-async def _read(door: Door, exchange: Exchange, body: bytes, state: State) -> Rows:
-    """The rows of a table, read beside the event loop."""
-    most = formats.most_numbers(state.settings.max_body_bytes)
+async def read_rows(call: Call, door: Door, exchange: Exchange) -> Rows:
+    """The rows of a body; a table or a long document is read beside the event loop."""
+    if exchange.reads == JSON:
+        if len(call.body) <= INLINE_BYTES:
+            return door.decode(call.body)
+        return await call.beside(door.decode.apart, call.body)
+    most = formats.most_numbers(call.state.settings.max_body_bytes)
     header = formats.csv_header(exchange.parameters.get("header"))
-    return await asyncio.get_running_loop().run_in_executor(
-        state.threads, formats.decode, exchange.reads, body, door.signature, most, header
-    )
+    return await call.beside(formats.decode, exchange.reads, call.body, door.signature, most, header)
 
 
-async def _write(
-    model: ServedModel, exchange: Exchange, output: NDArray[Any], threads: ThreadPoolExecutor
-) -> bytes:
+async def _write(call: Call, exchange: Exchange, output: NDArray[Any]) -> bytes:
     """The answer as a table, written beside the event loop."""
-    classes = model.metadata.classes if model.metadata else None
-    return await asyncio.get_running_loop().run_in_executor(
-        threads, formats.encode, exchange.writes, output, classes
-    )
+    classes = call.model.metadata.classes if call.model.metadata else None
+    return await call.beside(formats.encode, exchange.writes, output, classes)
 
 
 def add_predict_routes(app: FastAPI) -> None:

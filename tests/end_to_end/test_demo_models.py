@@ -39,7 +39,7 @@ def test_its_certificate_is_within_the_limits_and_its_golden_rows_reproduce(name
     path, metadata = read(name)
     assert metadata.certificate is not None
     certify.check(metadata.certificate)
-    ServedModel(name, 1, path, "cpu")  # proves the golden rows, or raises
+    ServedModel(name, 1, path)  # proves the golden rows, or raises
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -94,7 +94,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     [
         (["--device", "cuda"], 1, "the device 'cuda' cannot be used: this onnxruntime has no CUDA provider"),
         (["--device", "tpu"], 2, "setting device is 'tpu'"),
-        (["--port", "99999"], 2, "setting port is 99999"),
+        (["--port", "99999"], 2, "setting port is '99999'"),
         (
             ["--default-model", "nobody"],
             2,

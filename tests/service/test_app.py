@@ -26,7 +26,7 @@ async def test_a_fault_of_ours_shows_no_traceback(
 ) -> None:
     graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "m")
     async with serving(tmp_path) as client:
-        monkeypatch.setattr("service.model.ServedModel.predict", lambda *_: 1 / 0)
+        monkeypatch.setattr("service.model.ServedModel.run", lambda *_: 1 / 0)
         answer = await client.post("/predict", json={"inputs": [[1, 2]]})
         assert answer.status_code == 500
         assert answer.json()["error"].startswith("internal error")

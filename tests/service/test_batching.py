@@ -1,7 +1,7 @@
 """The batcher with a function that can be held still: what waits, what runs together, what fails alone."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import Array, Batcher
+from service.batching import Array, Batcher, Cost, Feeds, Limits
 from service.errors import DeadlineExceeded, Overloaded
 
 pytestmark = pytest.mark.anyio
@@ -24,12 +24,13 @@ class Gate:
         self.open.set()
         self.batches: list[list[int]] = []
 
-    def __call__(self, rows: Array) -> Array:
+    def __call__(self, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
+        rows = feeds["x"]
         self.batches.append(rows[:, 0].tolist())
         assert self.open.wait(10)
         if (rows < 0).any():
             raise ZeroDivisionError
-        return rows * 2
+        return [rows * {"double": 2, "triple": 3}[name] for name in outputs]
 
 
 @pytest.fixture
@@ -47,6 +48,10 @@ def rows(*values: int) -> Array:
     return np.array(values, np.float32)[:, None]
 
 
+async def submit(batcher: Batcher, rows: Array, timeout: float | None = None) -> Array:
+    return (await batcher.submit({"x": rows}, ["double"], len(rows), timeout)).arrays[0]
+
+
 async def started(gate: Gate, count: int) -> None:
     """Until that many runs have begun."""
     async with asyncio.timeout(10):
@@ -56,17 +61,17 @@ async def started(gate: Gate, count: int) -> None:
 
 async def test_a_lone_item_runs_at_once(gate: Gate, executor: ThreadPoolExecutor) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=100)
-    assert (await batcher.submit(rows(1, 2))).tolist() == [[2], [4]]
-    assert (await batcher.submit(rows(3))).tolist() == [[6]]
+    assert (await submit(batcher, rows(1, 2))).tolist() == [[2], [4]]
+    assert (await submit(batcher, rows(3))).tolist() == [[6]]
     assert gate.batches == [[1, 2], [3]]
 
 
 async def test_what_arrives_during_a_run_is_the_next_batch(gate: Gate, executor: ThreadPoolExecutor) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=100)
     gate.open.clear()
-    first = asyncio.create_task(batcher.submit(rows(0)))
+    first = asyncio.create_task(submit(batcher, rows(0)))
     await started(gate, 1)
-    others = [asyncio.create_task(batcher.submit(rows(n, n))) for n in (1, 2, 3)]
+    others = [asyncio.create_task(submit(batcher, rows(n, n))) for n in (1, 2, 3)]
     await asyncio.sleep(0)
     assert batcher.waiting == 6
     gate.open.set()
@@ -81,9 +86,9 @@ async def test_a_cancelled_item_is_not_run_and_its_neighbours_are(
 ) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=100)
     gate.open.clear()
-    first = asyncio.create_task(batcher.submit(rows(0)))
+    first = asyncio.create_task(submit(batcher, rows(0)))
     await started(gate, 1)
-    gone, stays = (asyncio.create_task(batcher.submit(rows(n))) for n in (1, 2))
+    gone, stays = (asyncio.create_task(submit(batcher, rows(n))) for n in (1, 2))
     await asyncio.sleep(0)
     gone.cancel()
     gate.open.set()
@@ -96,10 +101,10 @@ async def test_a_cancelled_item_is_not_run_and_its_neighbours_are(
 async def test_an_item_cancelled_in_its_run_harms_nobody(gate: Gate, executor: ThreadPoolExecutor) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=100)
     gate.open.clear()
-    first = asyncio.create_task(batcher.submit(rows(0)))
+    first = asyncio.create_task(submit(batcher, rows(0)))
     await started(gate, 1)
     first.cancel()
-    second = asyncio.create_task(batcher.submit(rows(1)))
+    second = asyncio.create_task(submit(batcher, rows(1)))
     gate.open.set()
     assert (await second).tolist() == [[2]]
 
@@ -107,9 +112,9 @@ async def test_an_item_cancelled_in_its_run_harms_nobody(gate: Gate, executor: T
 async def test_an_expired_item_is_refused_before_it_runs(gate: Gate, executor: ThreadPoolExecutor) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=100)
     gate.open.clear()
-    first = asyncio.create_task(batcher.submit(rows(0)))
+    first = asyncio.create_task(submit(batcher, rows(0)))
     await started(gate, 1)
-    late = asyncio.create_task(batcher.submit(rows(1), timeout=0.0))
+    late = asyncio.create_task(submit(batcher, rows(1), timeout=0.0))
     await asyncio.sleep(0.01)
     gate.open.set()
     with pytest.raises(DeadlineExceeded):
@@ -118,30 +123,128 @@ async def test_an_expired_item_is_refused_before_it_runs(gate: Gate, executor: T
     assert gate.batches == [[0]]
 
 
-async def test_a_failed_run_fails_only_its_own_batch(gate: Gate, executor: ThreadPoolExecutor) -> None:
-    batcher = Batcher(gate, executor, max_rows=2, max_waiting=100)
+async def test_of_a_failed_batch_only_the_item_at_fault_fails(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=3, max_waiting=100)
     gate.open.clear()
-    first = asyncio.create_task(batcher.submit(rows(0)))
+    first = asyncio.create_task(submit(batcher, rows(0)))
     await started(gate, 1)
-    tasks = [asyncio.create_task(batcher.submit(rows(n))) for n in (-1, 1, 2, 3)]
+    tasks = [asyncio.create_task(submit(batcher, rows(n))) for n in (-1, 1, 2, 3)]
     await asyncio.sleep(0)
     gate.open.set()
     results = await asyncio.gather(first, *tasks, return_exceptions=True)
-    assert [type(result) for result in results[1:3]] == [ZeroDivisionError] * 2
-    assert [result.tolist() for result in results[3:]] == [[[4]], [[6]]]  # type: ignore[union-attr]
-    assert (await batcher.submit(rows(5))).tolist() == [[10]]
+    assert type(results[1]) is ZeroDivisionError
+    assert [result.tolist() for result in results[2:]] == [[[2]], [[4]], [[6]]]  # type: ignore[union-attr]
+    assert gate.batches == [[0], [-1, 1, 2], [-1], [1], [2], [3]]
+
+
+async def test_items_that_want_different_outputs_share_a_run(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=8)
+    gate.open.clear()
+    first = asyncio.create_task(submit(batcher, rows(0)))
+    await started(gate, 1)
+    tasks = [
+        asyncio.create_task(batcher.submit({"x": rows(n)}, wanted, 1))
+        for n, wanted in ((1, ["double"]), (2, ["triple", "double"]), (3, ["triple"]))
+    ]
+    await asyncio.sleep(0)
+    gate.open.set()
+    outcomes = await asyncio.gather(*tasks)
+    await first
+    assert [[a.item() for a in outcome.arrays] for outcome in outcomes] == [[2], [6, 4], [9]]
+    assert gate.batches == [[0], [1, 2, 3]]
+    assert all(outcome.run > 0 for outcome in outcomes)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_rows_that_depend_on_their_neighbours_run_alone_and_whole(
+    gate: Gate, executor: ThreadPoolExecutor, together: bool
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=4, together=together)
+    gate.open.clear()
+    tasks = [asyncio.create_task(submit(batcher, rows(0)))]
+    await started(gate, 1)
+    for item in (rows(1), rows(*range(10, 16)), rows(2), rows(3)):
+        alone = together and len(item) == 6
+        tasks.append(asyncio.create_task(submit_alone(batcher, item) if alone else submit(batcher, item)))
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(*tasks)
+    tail = [[2, 3]] if together else [[2], [3]]
+    assert gate.batches == [[0], [1], [10, 11, 12, 13, 14, 15], *tail]
+
+
+async def submit_alone(batcher: Batcher, item: Array) -> Array:
+    return (await batcher.submit({"x": item}, ["double"], len(item), alone=True)).arrays[0]
+
+
+async def test_what_cannot_be_done_in_time_is_refused_before_it_waits(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=8, cost=Cost(0.0, 1.0))
+    with pytest.raises(DeadlineExceeded):
+        await submit(batcher, rows(1, 2, 3), timeout=2.0)
+    assert gate.batches == []
+    assert (await submit(batcher, rows(1), timeout=2.0)).tolist() == [[2]]
+
+
+async def test_the_queue_is_bounded_by_the_time_that_its_rows_take(
+    gate: Gate, executor: ThreadPoolExecutor
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=2, max_wait=5.0, cost=Cost(0.0, 1.0))
+    gate.open.clear()
+    tasks = [asyncio.create_task(submit(batcher, rows(0)))]
+    await started(gate, 1)
+    tasks += [asyncio.create_task(submit(batcher, rows(n))) for n in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="5 rows wait, the limit is 5") as refusal:
+        await submit(batcher, rows(9))
+    assert refusal.value.seconds == 6.0
+    gate.open.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_what_waits_and_what_ran_is_told(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    waiting, runs = [0, 0], []
+
+    def waits(requests: int, count: int) -> None:
+        waiting[0] += requests
+        waiting[1] += count
+
+    batcher = Batcher(gate, executor, max_rows=4, waits=waits, ran=runs.append)
+    gate.open.clear()
+    tasks = [asyncio.create_task(submit(batcher, rows(0)))]
+    await started(gate, 1)
+    tasks += [asyncio.create_task(submit(batcher, rows(*range(5)))) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert waiting == [2, 10]
+    tasks[-1].cancel()
+    gate.open.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert waiting == [0, 0]
+    assert runs == [1, 4, 1]
+
+
+def test_a_run_takes_about_as_many_rows_as_fit_in_its_time() -> None:
+    assert Limits().rows_of_a_run(Cost(1e-3, 2e-4)) == 100
+    assert Limits().rows_of_a_run(Cost(1.0, 0.0)) == 16384
+    assert Limits().rows_of_a_run(Cost(0.0, 1.0)) == 16
+    assert Limits(batch_rows=7).rows_of_a_run(Cost(0.0, 1.0)) == 7
 
 
 async def test_a_full_queue_refuses_by_rows_and_at_once(gate: Gate, executor: ThreadPoolExecutor) -> None:
     batcher = Batcher(gate, executor, max_rows=8, max_waiting=3)
     gate.open.clear()
-    tasks = [asyncio.create_task(batcher.submit(rows(0)))]
+    tasks = [asyncio.create_task(submit(batcher, rows(0)))]
     await started(gate, 1)
-    tasks += [asyncio.create_task(batcher.submit(rows(1, 1)))]
+    tasks += [asyncio.create_task(submit(batcher, rows(1, 1)))]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="2 rows wait, the limit is 3"):
-        await batcher.submit(rows(2, 2))
-    tasks += [asyncio.create_task(batcher.submit(rows(3)))]
+        await submit(batcher, rows(2, 2))
+    tasks += [asyncio.create_task(submit(batcher, rows(3)))]
     gate.open.set()
     await asyncio.gather(*tasks)
 
@@ -150,7 +253,7 @@ async def test_an_item_larger_than_the_queue_is_taken_when_nothing_waits(
     gate: Gate, executor: ThreadPoolExecutor
 ) -> None:
     batcher = Batcher(gate, executor, max_rows=2, max_waiting=3)
-    assert (await batcher.submit(rows(*range(7)))).ravel().tolist() == [2 * n for n in range(7)]
+    assert (await submit(batcher, rows(*range(7)))).ravel().tolist() == [2 * n for n in range(7)]
     assert [len(batch) for batch in gate.batches] == [2, 2, 2, 1]
 
 
@@ -159,9 +262,9 @@ async def test_small_items_pass_between_the_runs_of_a_large_one(
 ) -> None:
     batcher = Batcher(gate, executor, max_rows=2, max_waiting=100)
     gate.open.clear()
-    large = asyncio.create_task(batcher.submit(rows(0, 1, 2, 3, 4, 5)))
+    large = asyncio.create_task(submit(batcher, rows(0, 1, 2, 3, 4, 5)))
     await started(gate, 1)
-    small = asyncio.create_task(batcher.submit(rows(9)))
+    small = asyncio.create_task(submit(batcher, rows(9)))
     await asyncio.sleep(0)
     gate.open.set()
     assert (await small).tolist() == [[18]]
@@ -176,7 +279,7 @@ def test_every_item_gets_its_own_rows_back(sizes: list[int], max_rows: int) -> N
         with ThreadPoolExecutor(1) as executor:
             batcher = Batcher(Gate(), executor, max_rows, max_waiting=1000)
             items = [rows(*range(100 * n, 100 * n + size)) for n, size in enumerate(sizes)]
-            results = await asyncio.gather(*(batcher.submit(item) for item in items))
+            results = await asyncio.gather(*(submit(batcher, item) for item in items))
             assert all((result == item * 2).all() for result, item in zip(results, items, strict=True))
             assert batcher.waiting == 0
 

@@ -1,5 +1,4 @@
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, current_thread
 from typing import Any
@@ -8,9 +7,17 @@ import numpy as np
 import onnx
 import pytest
 
-from service.errors import Overloaded, RunFailed, UnreadableModel, UnsupportedSignature
-from service.model import INLINE_SECONDS, Cost, Limits, ServedModel
-from service.signature import Rows
+from service.batching import Cost, Limits
+from service.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    Overloaded,
+    RunFailed,
+    UnreadableModel,
+    UnsupportedSignature,
+)
+from service.model import INLINE_SECONDS, Host, ServedModel
+from service.watch import Watch
 from tests import graphs
 from tests.records import golden, metadata
 from tests.threads import at_once
@@ -25,7 +32,7 @@ def classifier(**document: Any) -> onnx.ModelProto:
 
 
 def served(model: onnx.ModelProto, folder: Path) -> ServedModel:
-    return ServedModel("m", 1, graphs.put(model, folder, "m"), "cpu")
+    return ServedModel("m", 1, graphs.put(model, folder, "m"))
 
 
 def test_golden_rows_that_reproduce_let_a_model_serve(tmp_path: Path) -> None:
@@ -95,59 +102,101 @@ def test_cost_grows_with_the_rows() -> None:
     assert Cost(1e-5, 1e-6).of(100) == pytest.approx(1.1e-4)
 
 
-async def test_a_long_run_leaves_the_event_loop_free(tmp_path: Path) -> None:
-    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
-    threads_seen = []
+def slow(model: ServedModel, cost: Cost) -> ServedModel:
+    """The model, thought to cost so much."""
+    model.cost = cost
+    model._batcher = model._new_batcher()
+    return model
 
-    def predict(rows: Rows) -> Any:
+
+async def test_a_long_run_leaves_the_event_loop_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
+    threads_seen: list[str] = []
+    run = model.session.run
+
+    def watched(*arguments: Any) -> Any:
         threads_seen.append(current_thread().name)
-        return ServedModel.predict(model, rows)
+        return run(*arguments)
 
-    model.predict = predict  # type: ignore[method-assign]
-    rows = np.ones((1, 3), np.float32)
-    with ThreadPoolExecutor(thread_name_prefix="run") as threads:
-        for cost in (Cost(INLINE_SECONDS / 2, 0), Cost(INLINE_SECONDS * 2, 0)):
-            model.cost = cost
-            assert (await model.predict_async(rows, threads)).tolist() == [[2.0, 2.0]]
+    for cost in (Cost(INLINE_SECONDS / 2, 0), Cost(INLINE_SECONDS * 2, 0)):
+        slow(model, cost)
+        monkeypatch.setattr(model.session, "run", watched)
+        watch = Watch()
+        assert (await model.predict_async(np.ones((1, 3), np.float32), watch)).tolist() == [[2.0, 2.0]]
+        monkeypatch.undo()
+        assert watch.run > 0
     assert [name.startswith("run") for name in threads_seen] == [False, True]
+    assert model.counters.totals().executions == 2
 
 
-async def test_rows_that_arrive_during_a_long_run_are_computed_together(tmp_path: Path) -> None:
-    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
-    model.cost = Cost(INLINE_SECONDS * 2, 1e-6)
+async def test_rows_that_arrive_during_a_long_run_are_computed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = slow(
+        served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path), Cost(INLINE_SECONDS * 2, 1e-6)
+    )
     sizes: list[int] = []
     first_started, go_on = Event(), Event()
+    run = model.session.run
 
-    def predict(rows: Rows) -> Any:
-        sizes.append(len(rows))
+    def held(feeds: Any, outputs: Any) -> Any:
+        sizes.append(len(feeds["x"]))
         first_started.set()
         assert go_on.wait(10)
-        return ServedModel.predict(model, rows)
+        return run(feeds, outputs)
 
-    model.predict = predict  # type: ignore[method-assign]
-    with ThreadPoolExecutor() as threads:
-        ask = [asyncio.create_task(model.predict_async(np.full((1, 3), n, "f4"), threads)) for n in range(5)]
-        await asyncio.to_thread(first_started.wait, 10)
-        go_on.set()
-        answers = await asyncio.gather(*ask)
+    monkeypatch.setattr(model.session, "run", held)
+    ask = [asyncio.create_task(model.predict_async(np.full((1, 3), n, "f4"), Watch())) for n in range(5)]
+    await asyncio.to_thread(first_started.wait, 10)
+    go_on.set()
+    answers = await asyncio.gather(*ask)
     assert [answer.tolist() for answer in answers] == [[[2.0 * n, 2.0 * n]] for n in range(5)]
     assert sizes == [5] or sizes == [1, 4]
 
 
-async def test_more_rows_than_can_be_computed_in_time_are_refused(tmp_path: Path) -> None:
+async def test_more_rows_than_can_be_computed_in_time_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = graphs.put(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path, "m")
-    model = ServedModel("m", 1, path, "cpu", Limits(batch_rows=4, wait_seconds=1.0))
-    model.cost = Cost(0.0, 0.1)
-    go_on = Event()
-    model.predict = lambda rows: (go_on.wait(10), ServedModel.predict(model, rows))[1]  # type: ignore[method-assign]
-    with ThreadPoolExecutor() as threads:
-        ask = [asyncio.create_task(model.predict_async(np.ones((4, 3), "f4"), threads)) for _ in range(5)]
-        await asyncio.sleep(0)
-        go_on.set()
-        outcomes = await asyncio.gather(*ask, return_exceptions=True)
+    host = Host(limits=Limits(batch_rows=4, wait_seconds=1.0))
+    model = slow(ServedModel("m", 1, path, host), Cost(0.0, 0.1))
+    go_on, run = Event(), model.session.run
+    monkeypatch.setattr(model.session, "run", lambda *given: (go_on.wait(10), run(*given))[1])
+    ask = [asyncio.create_task(model.predict_async(np.ones((4, 3), "f4"), Watch())) for _ in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+    outcomes = await asyncio.gather(*ask, return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, Overloaded)]
     assert len(refused) == 3
     assert "the limit is 10" in str(refused[0])
+
+
+@pytest.mark.parametrize("cost", [Cost(INLINE_SECONDS / 2, 0), Cost(INLINE_SECONDS * 2, 0)])
+async def test_an_answer_that_would_come_too_late_is_not_computed(tmp_path: Path, cost: Cost) -> None:
+    model = slow(served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path), cost)
+    watch = Watch()
+    watch.limit(1e-9)
+    with pytest.raises(DeadlineExceeded):
+        await model.predict_async(np.ones((1, 3), "f4"), watch)
+    assert model.counters.totals().executions == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Overloaded(1, 1), "REJECTED"),
+        (DeadlineExceeded(), "REJECTED"),
+        (ClientGone(), "CANCELED"),
+        (RunFailed("x"), "BACKEND"),
+        (UnsupportedSignature("x"), "OTHER"),
+        (ZeroDivisionError(), "BACKEND"),
+    ],
+)
+def test_a_request_that_fails_is_counted_by_its_reason(tmp_path: Path, error: Exception, why: str) -> None:
+    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
+    with pytest.raises(type(error)), model.serving(Watch()):
+        raise error
+    assert {name for name, count in model.counters.totals().failures.items() if count} == {why}
 
 
 def test_any_model_runs_by_name_in_several_threads(tmp_path: Path) -> None:
@@ -156,9 +205,8 @@ def test_any_model_runs_by_name_in_several_threads(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(50):
-            (second, first), nanoseconds = model.run(feeds, ["y1", "y0"])
+            second, first = model.run(feeds, ["y1", "y0"])
             assert (second.tolist(), first.tolist()) == (["x1", "é"], ["x0", "é"])
-            assert nanoseconds > 0
 
     at_once(work, 4)
 

@@ -22,13 +22,13 @@ def with_golden(folder: Path, name: str) -> None:
 
 def test_the_example_call_is_of_the_default_model_or_of_one_with_golden_rows(tmp_path: Path) -> None:
     graphs.put(graphs.linear(WEIGHT, WEIGHT[0]), tmp_path, "bare")
-    assert example_call(Repository(tmp_path, "cpu"), "http://h:1") is None
+    assert example_call(Repository(tmp_path), "http://h:1") is None
     with_golden(tmp_path, "named")
-    call = example_call(Repository(tmp_path, "cpu"), "http://h:1")
+    call = example_call(Repository(tmp_path), "http://h:1")
     assert call is not None
     assert "http://h:1/models/named/predict" in call
     assert '{"inputs": [[1,0.5]]}' in call
-    default = example_call(Repository(tmp_path, "cpu", "named"), "http://h:1")
+    default = example_call(Repository(tmp_path, default="named"), "http://h:1")
     assert default is not None
     assert "http://h:1/predict " in default
 

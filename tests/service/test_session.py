@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from service.errors import DeviceUnavailable, RuntimeMissing, UnreadableModel
-from service.session import Session, TensorSpec, choose_device, runtime_version
+from service.session import Session, TensorSpec, Tuning, choose_device, runtime_version
 from tests import graphs
 
 
@@ -33,7 +33,7 @@ def test_run_gives_the_outputs_named(file: Path) -> None:
 
 def test_nodes_run_as_written_when_not_optimised(file: Path) -> None:
     rows = np.array([[1, 2]], np.float32)
-    assert Session(file, optimise=False).run({"x": rows})[0].tolist() == [[2.0, 3.0]]
+    assert Session(file, tuning=Tuning(optimise=False)).run({"x": rows})[0].tolist() == [[2.0, 3.0]]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

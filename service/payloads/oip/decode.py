@@ -14,7 +14,16 @@ from service.errors import InvalidTensors
 from service.payloads.oip import binary_data, document, json_data
 from service.payloads.oip.binary_data import Tail
 from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
-from service.payloads.oip.fields import Entry, entries, flag, identifier, name_of, parameters, shape_of
+from service.payloads.oip.fields import (
+    Entry,
+    entries,
+    flag,
+    identifier,
+    name_of,
+    parameters,
+    shape_of,
+    timeout,
+)
 from service.payloads.oip.refusal import refuse, shown_shape
 from service.payloads.values import show
 from service.session import TensorSpec
@@ -40,16 +49,18 @@ class InferRequest:
         feeds: an array for every input of the model.
         outputs: what is wanted, in order.
         rows: the first dimension of the first input, 1 for a scalar.
+        timeout: the seconds after which nobody wants the answer; None for no limit.
     """
 
     id: str | None
     feeds: Mapping[str, NDArray[Any]]
     outputs: tuple[Wanted, ...]
     rows: int
+    timeout: float | None = None
 
 
 class Decoder:
-    """Reads the requests for one model. Not for use by several threads at once: it owns one parser.
+    """Reads the requests for one model: on one thread by calling it, for it owns a parser; on any by `apart`.
 
     With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself.
     """
@@ -70,19 +81,26 @@ class Decoder:
             MalformedBody: the JSON is not JSON.
             InvalidTensors: it does not fit the protocol, or the model.
         """
+        return self._decode(body, json_length, self._parser)
+
+    def apart(self, body: bytes, json_length: str | None = None) -> InferRequest:
+        """The same, on any thread."""
+        return self._decode(body, json_length, simdjson.Parser())
+
+    def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser) -> InferRequest:
         if self._closed:
             raise refuse(self._closed, got="a request", wanted="another model", where="model")
         length = len(body) if json_length is None else _json_length(json_length, len(body))
         if json_length is not None and length == 0:
             return self._raw(memoryview(body))
         header, tail = body[:length], memoryview(body)[length:]
-        request = self._usual(header, tail)
+        request = self._usual(header, tail, parser)
         return request or self._request(document.parse(header), Tail(tail))
 
-    def _usual(self, header: bytes, tail: memoryview) -> InferRequest | None:
+    def _usual(self, header: bytes, tail: memoryview, parser: simdjson.Parser) -> InferRequest | None:
         """The request, when nothing about it is odd; None leaves it to the strict reader."""
         try:
-            usual = document.outline(self._parser, header)
+            usual = document.outline(parser, header)
             request = self._request(usual, Tail(tail))
             expected = sum(_brackets(entry, request) for entry in usual["inputs"])
         except _NOT_USUAL:
@@ -99,7 +117,8 @@ class Decoder:
         outputs = self._wanted(
             entries(document, "outputs", optional=True), flag(given, "binary_data_output", "body")
         )
-        return InferRequest(identifier(document), feeds, outputs, self._rows(feeds))
+        limit = timeout(given, "body")
+        return InferRequest(identifier(document), feeds, outputs, self._rows(feeds), limit)
 
     def _feeds(self, inputs: Sequence[Entry], tail: Tail) -> dict[str, NDArray[Any]]:
         feeds: dict[str, NDArray[Any]] = {}

@@ -12,6 +12,7 @@ from service.session import TensorSpec
 
 Entry = Mapping[str, Any]
 
+_LONGEST_TIMEOUT = 86_400_000_000
 _LARGEST_SIZE = 2**63 - 1
 
 
@@ -72,6 +73,15 @@ def flag(given: Entry, key: str, where: str, *, default: bool = False) -> bool:
         text = f"parameter {key} is {kind(value)}, expected true or false"
         raise refuse(text, got=value, wanted="true or false", where=where)
     return value
+
+
+def timeout(given: Entry, where: str) -> float | None:
+    """The parameter `timeout`, given in microseconds, in seconds; 0 is none, as for Triton."""
+    value = given.get("timeout", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        text = f"parameter timeout is {kind(value)}, expected microseconds"
+        raise refuse(text, got=value, wanted="a whole number from 0", where=where)
+    return min(value, _LONGEST_TIMEOUT) / 1e6 if value else None
 
 
 def shape_of(entry: Entry, spec: TensorSpec, where: str) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ async def test_without_a_default_model_the_error_says_what_to_do(tmp_path: Path,
 async def test_a_fault_of_ours_is_an_internal_error(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.model.ServedModel.predict", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.model.ServedModel.run", lambda *_: 1 / 0)
     answer = await client.post("/invocations", json={"inputs": [[1, 2]]})
     assert (answer.status_code, answer.json()["error_code"]) == (500, "INTERNAL_ERROR")
 

@@ -128,7 +128,7 @@ async def test_json_may_be_named_in_any_legal_way(client: httpx.AsyncClient, med
     assert answer.status_code == 200
 
 
-async def test_a_client_that_leaves_while_sending_gets_no_answer(tmp_path: Path, serving: Serving) -> None:
+async def test_a_client_that_leaves_while_sending_is_told_to_nobody(tmp_path: Path, serving: Serving) -> None:
     graphs.put(graphs.linear(WEIGHT, WEIGHT[0]), tmp_path, "m")
     async with serving(tmp_path) as client:
         app = client._transport.app  # type: ignore[attr-defined]
@@ -152,7 +152,9 @@ async def test_a_client_that_leaves_while_sending_gets_no_answer(tmp_path: Path,
             "query_string": b"",
         }
         await app(scope, receive, send)
-        assert sent == []
+        assert sent[0]["status"] == 499
+        [model] = app.state.repository.models["m"].values()
+        assert model.counters.totals().failures["CANCELED"] == 1
 
 
 async def test_several_models_without_a_default_are_a_clear_error(tmp_path: Path, serving: Serving) -> None:

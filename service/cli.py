@@ -42,10 +42,8 @@ def main() -> None:
         _end(str(error), error.exit_code)
     except ValidationError as error:
         first = error.errors()[0]
-        _end(
-            f"setting {'.'.join(map(str, first['loc']))} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}",
-            2,
-        )
+        fault = first["msg"].removeprefix("Value error, ")
+        _end(f"setting {'.'.join(map(str, first['loc']))} is {first['input']!r}: {fault}", 2)
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports unit test bench-folding bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports unit test soak bench-folding bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ unit: .venv/installed ## pytest with branch coverage, on two cores
 	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term
 
 test: lint types imports unit ## every check that CI runs
+
+SOAK_SECONDS ?= 600
+soak: .venv/installed ## ten minutes of load, swaps, killed workers and hung-up clients; lost must be 0
+	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS)
 
 bench-folding: .venv/installed ## every folder on every pattern, and what folding costs
 	$(BIN)/python benchmarks/folding.py

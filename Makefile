@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports unit test soak bench-folding bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports unit test soak bench-folding bench-serving bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ soak: .venv/installed ## ten minutes of load, swaps, killed workers and hung-up 
 
 bench-folding: .venv/installed ## every folder on every pattern, and what folding costs
 	$(BIN)/python benchmarks/folding.py
+
+bench-serving: .venv/installed ## the server beside its peers; needs wrk (apt-get install wrk); QUICK=1 for us alone
+	$(BIN)/python benchmarks/serving.py $(if $(QUICK),--quick)
 
 bench-certificate: .venv/installed ## what folding the shift costs, the figures of docs/decisions.md
 	$(BIN)/python benchmarks/certificate.py

@@ -158,7 +158,7 @@ def compare() -> list[Verdict]:
             results.mkdir()
             fold_all(folder, models, results)
             verdicts += [judge(folder, p, originals[p.name], results) for p in corpus]
-            print(folder, dict(Counter(v.outcome for v in verdicts if v.folder == folder)), flush=True)  # noqa: T201
+            print(folder, dict(Counter(v.outcome for v in verdicts if v.folder == folder)), flush=True)
     return verdicts
 
 
@@ -233,7 +233,7 @@ def _fold_and_measure(source: Path, target: Path) -> None:
     start = time.perf_counter()
     fold_file(source, target)
     seconds = time.perf_counter() - start
-    print(seconds, _peak(), idle)  # noqa: T201
+    print(seconds, _peak(), idle)
 
 
 def _peak() -> int:
@@ -251,10 +251,10 @@ def main() -> None:
     if "--quick" not in sys.argv:
         costs.append(cost(16, 4096, external=True))
     costs_table = "\n".join(["| model | time | peak memory |", "|---|---|---|", *costs])
-    print(costs_table, flush=True)  # noqa: T201
+    print(costs_table, flush=True)
     verdicts = compare()
     modules = markdown(compare_modules())
-    print(modules, flush=True)  # noqa: T201
+    print(modules, flush=True)
     bad = [v for v in verdicts if v.outcome in ("wrong", "invalid", "crashed")]
     details = "\n".join(
         f"- {v.folder}, {v.pattern.name}: {v.outcome} {v.detail.splitlines()[:1]}" for v in bad
@@ -265,7 +265,7 @@ def main() -> None:
     text = "\n\n".join(parts) + "\n"
     (RESULTS / "folding.md").write_text(text, encoding="utf-8")
     picture(verdicts, RESULTS / "folding.png")
-    print(table(verdicts))  # noqa: T201
+    print(table(verdicts))
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ async def _watch(
         await asyncio.sleep(seconds / 10)
         now = resident_megabytes(server.process.pid)
         words = f"{tally.sent} sent, {tally.of('lost')} lost, {disturbances.swaps} swaps, "
-        print(f"{words}{disturbances.kills} killed, {now:.0f} MiB", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"{words}{disturbances.kills} killed, {now:.0f} MiB", file=sys.stderr, flush=True)
     return first, resident_megabytes(server.process.pid)
 
 
@@ -159,7 +159,7 @@ def _report(
         *tally.faults,
         f"sent {tally.sent}, answered {tally.of('answered')}, lost {lost}, wrong {wrong}",
     ]
-    print("\n".join(lines))  # noqa: T201
+    print("\n".join(lines))
     return int(bool(lost or wrong or code))
 
 

@@ -113,10 +113,13 @@ class Inventory:
 
     def _reload(self, wish: Wish) -> None:
         """Load the versions that are wanted, whether they changed or not: all go live, or none."""
-        fresh = Shelf(wish.policy or self._policy, wish.files, found=self._found_for(wish))
+        found = self._found_for(wish)
+        # An empty folder is no reason against the versions beside it.
+        whole = {number: each for number, each in found.versions.items() if not each.absent}
+        fresh = Shelf(wish.policy or self._policy, found=replace(found, versions=whole or found.versions))
         jobs = _jobs(wish.name, fresh, settled=True)
         if not jobs:
-            raise LoadFailed(wish.name, fresh.found.odd.get("", "it has no version that is wanted"))
+            raise LoadFailed(wish.name, found.odd.get("", "it has no version that is wanted"))
         outcomes = list(self._loader.load_all(jobs))
         refused = [outcome for outcome in outcomes if isinstance(outcome.result, Refused)]
         if refused:
@@ -126,7 +129,7 @@ class Inventory:
         self.expect(wish)
         for outcome in outcomes:
             self._put(outcome)
-        self._follow({wish.name: fresh.found}, [wish.name], settled=True)
+        self._follow({wish.name: found}, [wish.name], settled=True)
 
     def _found_for(self, wish: Wish) -> Found:
         if wish.files:

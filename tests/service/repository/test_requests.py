@@ -51,6 +51,16 @@ async def test_a_load_that_fails_says_why_and_changes_nothing(tmp_path: Path) ->
     assert "golden rows" in words(repository)["m", "2"][1]
 
 
+async def test_an_empty_folder_does_not_keep_the_others_from_being_loaded(tmp_path: Path) -> None:
+    publish(constant(1), tmp_path)
+    repository = Repository(tmp_path, policy=Policy.parse("latest"))
+    publish(constant(2), tmp_path)
+    (tmp_path / "m" / "2").mkdir()
+    await repository.load("m")
+    assert answer(repository) == 2
+    assert words(repository)["m", "2"] == ("UNAVAILABLE", "there is no such file")
+
+
 async def test_an_unloaded_model_stays_so_until_it_is_loaded_by_request(tmp_path: Path) -> None:
     publish(constant(1), tmp_path)
     publish(b"half a file", tmp_path, version=2)

@@ -51,6 +51,11 @@ class Ledger:
                 self._blocks[key] = self._new(key)
             return self._blocks[key]
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of this worker."""
+        return list(self._blocks)
+
     def read(self) -> dict[str, list[memoryview]]:
         """The blocks of every worker, by key."""
         found: dict[str, list[memoryview]] = {}

@@ -107,6 +107,15 @@ def is_version(text: str) -> bool:
     return text.isascii() and text.isdigit() and not text.startswith("0") and len(text) < 19
 
 
+def fingerprint(folder: Path) -> Fingerprint:
+    """The model file and all that lies beside it, for its weights may be in files of their own.
+
+    Raises:
+        OSError: a file cannot be seen.
+    """
+    return tuple(_marks(folder))
+
+
 def name_fault(name: str) -> str | None:
     """Why a text cannot be the name of a model or of one of its files: it must be one part of a path."""
     if not name or name.startswith(".") or "/" in name or "\\" in name:
@@ -129,13 +138,12 @@ def _candidate(folder: Path, root: Path) -> Candidate:
     if not path.is_file():
         return Candidate(path, fault=ABSENT)
     try:
-        return Candidate(path, tuple(_marks(folder)))
+        return Candidate(path, fingerprint(folder))
     except OSError as error:
         return Candidate(path, fault=Fault(f"it cannot be read: {error.strerror}"))
 
 
 def _marks(folder: Path) -> Iterator[tuple[str, int, int, int]]:
-    """The model file and all that lies beside it, for its weights may be in files of their own."""
     count = 0
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

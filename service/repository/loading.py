@@ -13,7 +13,7 @@ from service.counters import Counters
 from service.errors import DeviceUnavailable, RuntimeMissing, UnreadableModel
 from service.model import Host, ServedModel
 from service.repository.index import Refused, Version
-from service.repository.layout import Candidate, look_at_model
+from service.repository.layout import Candidate, fingerprint, is_version
 
 LOG = logging.getLogger("foldserve")
 
@@ -46,6 +46,11 @@ class Loader:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._counters: dict[tuple[str, int], Counters] = {}
+        # A worker that died left numbers of the moment behind, of versions that may be gone by now.
+        for key in host.ledger.keys:
+            name, _, version = key.rpartition("/")
+            if is_version(version):
+                self.counters(name, int(version))
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """The outcomes, in order.
@@ -110,7 +115,7 @@ class Loader:
 
 
 def _is_unchanged(candidate: Candidate) -> bool:
-    folder = candidate.path.parent
-    found = look_at_model(folder.parent, folder.parent.resolve().parent)
-    now = found.versions.get(int(folder.name))
-    return now is not None and now.fingerprint == candidate.fingerprint
+    try:
+        return fingerprint(candidate.path.parent) == candidate.fingerprint
+    except OSError:
+        return False

@@ -28,9 +28,9 @@ from tests.service.repository.files import publish
 SWAPS = int(os.environ.get("SWAPS", "200"))
 RELOADS = int(os.environ.get("RELOADS", "200"))
 CLIENTS = 4
-FEATURES, OUTPUTS = 256, 512
-ROWS = np.random.default_rng(0).standard_normal((150, FEATURES), np.float32)
-SIZES = (1, 7, 150)
+FEATURES, OUTPUTS = 512, 512
+ROWS = np.random.default_rng(0).standard_normal((256, FEATURES), np.float32)
+SIZES = (1, 7, 256)
 """One row runs at once, the largest request goes through the batcher."""
 
 
@@ -162,7 +162,7 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(tmp_path: Path, wo
 def test_reloads_and_batches_of_every_size_keep_no_memory(tmp_path: Path) -> None:
     publish(version(0), tmp_path)
     with serve(tmp_path, "--watch-interval", "0.05", "--repository-api") as server, Client(server) as client:
-        sizes = np.random.default_rng(1).integers(1, 150, RELOADS * 10)
+        sizes = np.random.default_rng(1).integers(1, 256, RELOADS * 10)
         resident = []
         for number in range(RELOADS):
             client.load()

@@ -48,9 +48,9 @@ def test_a_wish_is_done_when_every_worker_has_said_so(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_cannot_makes_the_others_go_back(tmp_path: Path) -> None:
-    with Worker(tmp_path, 0, 2) as sound, Worker(tmp_path, 1, 2, "no room") as full:
-        with pytest.raises(LoadFailed, match="'m' was not loaded: no room"):
-            Control(tmp_path, 0, 2).ask(LOAD)
+    refused = pytest.raises(LoadFailed, match="'m' was not loaded: no room")
+    with Worker(tmp_path, 0, 2) as sound, Worker(tmp_path, 1, 2, "no room") as full, refused:
+        Control(tmp_path, 0, 2).ask(LOAD)
     assert [wish.again for wish in sound.seen] == [True, False]
     assert len(full.seen) == 2
     assert not Control(tmp_path, 0, 2).wishes().of("m").again

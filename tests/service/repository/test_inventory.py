@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.counters import SLOTS, Totals
 from service.errors import DeviceUnavailable, ModelUnavailable, UnknownModel, UnknownVersion
+from service.ledger import Ledger
 from service.model import Host, ServedModel
 from service.repository import Policy, Repository
 from tests import graphs
@@ -357,6 +359,16 @@ def test_counters_of_a_version_go_on_when_it_is_replaced(tmp_path: Path) -> None
     assert old.counters.totals().waiting_rows == 5
 
 
+def test_a_worker_in_the_place_of_a_dead_one_clears_its_numbers_of_the_moment(tmp_path: Path) -> None:
+    publish(constant(1), tmp_path / "models")
+    first = Repository(tmp_path / "models", Host(ledger=Ledger(SLOTS, tmp_path)))
+    first.find().counters.waits(2, 9)
+    shutil.rmtree(tmp_path / "models")
+    second = Repository(tmp_path / "models", Host(ledger=Ledger(SLOTS, tmp_path)))
+    assert counted(second) == {"loads": 1, "live": 0, "unreadable": 0, "golden": 0, "device": 0}
+    assert Totals.of(second.host.ledger.read()["m/1"]).waiting_rows == 0
+
+
 def test_a_folder_that_may_not_be_read_for_a_while_keeps_what_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +393,6 @@ def test_a_folder_that_may_not_be_read_for_a_while_keeps_what_it_had(
 
 
 def counted(repository: Repository, stages: list[str] | None = None) -> dict[str, int]:
-    from service.counters import Totals
-
     totals = Totals.of(repository.host.ledger.read()["m/1"])
     failures = {stage: totals.load_failures[stage] for stage in stages or ["unreadable", "golden", "device"]}
     return {"loads": totals.loads, "live": totals.live, **failures}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from service.counters import Totals
 from service.model import ServedModel
 from service.repository import Repository
 from tests import graphs
@@ -46,3 +47,10 @@ def answer(found: Repository | ServedModel, name: str = "m", version: int | None
 def words(repository: Repository) -> dict[tuple[str, str], tuple[str, str]]:
     """State and reason by name and version."""
     return {(line.name, line.version): (line.state, line.reason) for line in repository.listing()}
+
+
+def counted(repository: Repository, stages: list[str] | None = None) -> dict[str, int]:
+    """How often version 1 of model m went live, and failed to."""
+    totals = Totals.of(repository.host.ledger.read()["m/1"])
+    failures = {stage: totals.load_failures[stage] for stage in stages or ["unreadable", "golden", "device"]}
+    return {"loads": totals.loads, "live": totals.live, **failures}

@@ -41,7 +41,7 @@ def answer(found: Repository | ServedModel, name: str = "m", version: int | None
     """What a model says."""
     if isinstance(found, Repository):
         found = found.find(name, None if version is None else str(version))
-    return float(found.predict(np.zeros((1, 2), np.float32))[0, 0])
+    return float(found.run({"x": np.zeros((1, 2), np.float32)}, ["y"])[0][0, 0])
 
 
 def words(repository: Repository) -> dict[tuple[str, str], tuple[str, str]]:

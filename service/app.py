@@ -18,8 +18,8 @@ from service.batching import Limits
 from service.counters import SLOTS
 from service.ledger import Ledger
 from service.model import Host
-from service.repository import Repository
-from service.routes import health, mlflow, models, oip
+from service.repository import Policy, Repository, watching
+from service.routes import health, mlflow, models, oip, oip_repository
 from service.routes.gate import WATCH, Gate, marks
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
@@ -45,6 +45,8 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.ModelUnavailable: 503,
     errors.NothingServed: 503,
     errors.RepositoryClosed: 403,
+    errors.LoadFailed: 400,
+    errors.Unconfirmed: 503,
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -101,7 +103,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         ledger=app.state.ledger,
         tf32=settings.allow_tf32,
     )
-    app.state.repository = Repository(settings.models_dir, host, settings.default_model)
+    app.state.repository = Repository(
+        settings.models_dir,
+        host,
+        settings.default_model,
+        policy=Policy.parse(settings.versions),
+        worker=worker,
+    )
     app.add_middleware(Gate)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
@@ -109,6 +117,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(oip.router)
+    app.include_router(oip_repository.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)
@@ -119,8 +128,10 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
     with app.state.executor:
-        yield
+        async with watching(app.state.repository, settings.watch_interval):
+            yield
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -18,6 +18,8 @@ FoldserveError
 │   ├── ModelUnavailable       it is there, but it is not served
 │   ├── NothingServed          no model answers
 │   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
+│   ├── LoadFailed             a model could not be loaded as it was asked
+│   ├── Unconfirmed            not every worker has said that it did what was asked
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   ├── DeadlineExceeded       the answer would come too late
@@ -203,8 +205,26 @@ class RepositoryClosed(RequestError):
     """Models are not loaded and unloaded over HTTP here."""
 
     def __init__(self) -> None:
-        text = "the repository API is off: models are loaded from the models folder when the server starts"
+        text = "the repository API is off: start the server with --repository-api to load and unload models"
         super().__init__(text, got="load or unload", wanted="/v2/repository/index", where="path")
+
+
+class LoadFailed(RequestError):
+    """A model could not be loaded as it was asked; what was served before still is."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        wanted = "a model that can be served"
+        super().__init__(f"model {name!r} was not loaded: {reason}", got=reason, wanted=wanted, where="model")
+        self.name = name
+        self.reason = reason
+
+
+class Unconfirmed(RequestError):
+    """Some workers have not said in time that they did what was asked."""
+
+    def __init__(self, done: int, count: int, seconds: float) -> None:
+        text = f"{done} of {count} workers have done it after {seconds:g} s: ask again or see the index"
+        super().__init__(text, got=f"{done} answers", wanted=f"{count} answers", where="workers")
 
 
 class UnsupportedSignature(RequestError):

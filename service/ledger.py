@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Ledger:
         self._blocks: dict[str, memoryview] = {}
         self._map = self._mapped(folder / f"worker-{worker}.ledger" if folder else None)
         self._used = 0
+        self._lock = threading.Lock()
         for key, block in self._pages(self._map):
             self._blocks[key] = block
             self._used += 1
@@ -44,9 +46,15 @@ class Ledger:
 
         A key that no longer fits gets integers that only this object sees.
         """
-        if key not in self._blocks:
-            self._blocks[key] = self._new(key)
-        return self._blocks[key]
+        with self._lock:
+            if key not in self._blocks:
+                self._blocks[key] = self._new(key)
+            return self._blocks[key]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of this worker."""
+        return list(self._blocks)
 
     def read(self) -> dict[str, list[memoryview]]:
         """The blocks of every worker, by key."""

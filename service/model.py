@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -102,11 +103,23 @@ class Serving:
 class ServedModel:
     """One version of a model, able to answer.
 
+    It is part of no cycle of references, so that its memory is free when its last request is done.
+
+    Args:
+        counters: where it counts; by default a block of its own in the host's ledger.
+
     Raises:
         UnreadableModel: the file, its metadata or its golden rows are not in order.
     """
 
-    def __init__(self, name: str, version: int, path: Path, host: Host | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        path: Path,
+        host: Host | None = None,
+        counters: Counters | None = None,
+    ) -> None:
         self.name = name
         self.version = version
         self.loaded = datetime.now(UTC)
@@ -121,7 +134,7 @@ class ServedModel:
             oip.Decoder(self.session.inputs, self.session.outputs, finite=self.metadata is not None),
             oip.Encoder(name, version, self.session.outputs),
         )
-        self.counters = Counters(host.ledger.block(f"{name}/{version}"))
+        self.counters = counters or Counters(host.ledger.block(f"{name}/{version}"))
         self._batcher = self._new_batcher()
 
     @property
@@ -132,7 +145,8 @@ class ServedModel:
             UnsupportedSignature: the model does not take one table of numbers.
         """
         if isinstance(self._door, UnsupportedSignature):
-            raise self._door
+            # A new one each time: an error that is kept keeps whatever was at work when it was raised.
+            raise UnsupportedSignature(self._door.got)
         return self._door
 
     @property
@@ -166,13 +180,7 @@ class ServedModel:
         Raises:
             RunFailed: the graph has no result for these inputs.
         """
-        try:
-            return self.session.run(feeds, outputs)
-        except Exception as error:
-            reason = input_fault(error)
-            if reason is None:
-                raise
-            raise RunFailed(reason) from error
+        return _run(self.session, feeds, outputs)
 
     async def infer(self, feeds: Feeds, outputs: Sequence[str], rows: int, watch: Watch) -> list[Array]:
         """The outputs named, without holding up the event loop; the times go into the watch.
@@ -201,7 +209,7 @@ class ServedModel:
     def _new_batcher(self) -> Batcher:
         heavy = not self.is_light(256)
         return Batcher(
-            self.run,
+            partial(_run, self.session),
             self.host.executor,
             self.host.limits.rows_of_a_run(self.cost),
             max_wait=self.host.limits.wait_seconds,
@@ -234,6 +242,16 @@ class ServedModel:
         return cost
 
 
+def _run(session: Session, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
+    try:
+        return session.run(feeds, outputs)
+    except Exception as error:
+        reason = input_fault(error)
+        if reason is None:
+            raise
+        raise RunFailed(reason) from error
+
+
 def _failure(error: BaseException | None) -> Failure:
     match error:
         case Overloaded() | DeadlineExceeded():
@@ -260,7 +278,7 @@ def _open_door(
     try:
         signature = read_signature(session.inputs, session.outputs, metadata)
     except UnsupportedSignature as refusal:
-        return refusal
+        return refusal.with_traceback(None)
     except ValueError as error:
         raise UnreadableModel(session.path, str(error)) from error
     return Door(signature, Decoder(signature), Encoder(name, version, metadata))

@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from service.app import create_app
 from service.errors import AddressUnavailable
 from service.repository import Refused, Repository
+from service.repository.index import UNWANTED
 from service.session import choose_device
 from service.settings import Settings
 
@@ -91,8 +92,13 @@ def example_call(repository: Repository, address: str) -> str | None:
 
 
 def _state_line(repository: Repository, name: str) -> str:
-    versions = repository.models[name]
-    refused = [f"version {n} refused: {v.reason}" for n, v in versions.items() if isinstance(v, Refused)]
+    index = repository.index
+    refused = [
+        f"version {number} refused: {version.reason}"
+        for number, version in index.models[name].items()
+        if isinstance(version, Refused) and version.stage != UNWANTED
+    ]
+    refused += [f"{odd or 'its folder'} refused: {why}" for odd, why in index.odd.get(name, {}).items()]
     latest = repository.latest(name)
     mark = ", default" if name == repository.default else ""
     state = f"version {latest}{mark}" if latest is not None else "not served"

@@ -160,7 +160,7 @@ def _open(path: Path, device: ActualDevice, tuning: Tuning) -> Any:
     try:
         session = _new_session(runtime, str(path), device, tuning)
     except Exception as error:
-        raise UnreadableModel(path, _first_line(error)) from error
+        raise _refusal(path, error) from error
     if session.get_providers()[0] != _PROVIDERS[device]:
         raise DeviceUnavailable(device, f"onnxruntime took {session.get_providers()[0]} instead")
     return session
@@ -220,6 +220,17 @@ def _identity_model() -> bytes:
 def _spec(arg: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in arg.shape)
     return TensorSpec(arg.name, _DTYPES.get(arg.type, arg.type), shape)
+
+
+def _refusal(path: Path, error: Exception) -> UnreadableModel:
+    """onnxruntime reads no external data outside the folder of the file: an absolute path, one with "..", or
+    a link that leads out ends here, before anything is read."""
+    line = _first_line(error)
+    if "External data path" in line:
+        if "does not exist" in line:
+            return UnreadableModel(path, "a file with its external data is missing")
+        return UnreadableModel(path, "its external data lie outside its own folder", stage="unsafe")
+    return UnreadableModel(path, line.replace(f"{path.parent}/", ""))
 
 
 def _first_line(error: Exception) -> str:

@@ -97,6 +97,13 @@ def lookup() -> onnx.ModelProto:
     )
 
 
+def make_external(tensor: onnx.TensorProto, location: str) -> None:
+    """Let a tensor's data be in a file of their own."""
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+
+
 def put(model: onnx.ModelProto, folder: Path, name: str, version: int | str = 1) -> Path:
     """Write a model where a server finds it."""
     path = folder / name / str(version) / "model.onnx"

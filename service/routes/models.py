@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -12,6 +11,7 @@ from service.errors import UnknownModel, UnsupportedSignature
 from service.metadata import ModelMetadata
 from service.model import ServedModel
 from service.repository import Refused, Repository, Version
+from service.repository.index import Index, State
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -20,9 +20,10 @@ class VersionState(BaseModel):
     """One version of a model on disk."""
 
     version: int
-    state: Literal["READY", "UNAVAILABLE"]
+    state: State
     reason: str | None = None
-    """Why it is not served, or why /predict does not take it."""
+    """Why it is not served, why its file on disk is not the one that answers, or why /predict does not take
+    it."""
     device: str | None = None
     loaded: datetime | None = None
 
@@ -34,6 +35,8 @@ class ModelState(BaseModel):
     default_version: int | None
     """The version that answers when none is named."""
     versions: list[VersionState]
+    odd: dict[str, str] = {}
+    """What lies in its folder but is no version, and why; "" is the folder itself."""
 
 
 class ModelIndex(BaseModel):
@@ -62,38 +65,43 @@ class ModelDetail(ModelState):
 
 
 @router.get("")
-async def index(request: Request) -> ModelIndex:
+async def all_models(request: Request) -> ModelIndex:
     """All models, served or not."""
     repository: Repository = request.app.state.repository
-    models = [_state(repository, name) for name in repository.names]
-    return ModelIndex(default_model=repository.default, device=repository.host.device, models=models)
+    index = repository.index
+    models = [_state(index, name) for name in index.names]
+    return ModelIndex(default_model=index.default, device=repository.host.device, models=models)
 
 
 @router.get("/{name}")
 async def detail(request: Request, name: str) -> ModelDetail:
     """One model: features, classes, metrics, folding report and certificate of its default version."""
-    repository: Repository = request.app.state.repository
-    if name not in repository.models:
-        raise UnknownModel(name, repository.names)
-    state = _state(repository, name).model_dump()
-    if state["default_version"] is None:
+    index = request.app.state.repository.index
+    if name not in index.models:
+        raise UnknownModel(name, index.names)
+    state = _state(index, name).model_dump()
+    model = index.latest[name]
+    if model is None:
         return ModelDetail(**state)
-    model = repository.find(name)
     return ModelDetail(**state, input=_input(model), metadata=model.metadata)
 
 
-def _state(repository: Repository, name: str) -> ModelState:
-    versions = [_version(number, found) for number, found in sorted(repository.models[name].items())]
-    return ModelState(name=name, default_version=repository.latest(name), versions=versions)
+def _state(index: Index, name: str) -> ModelState:
+    versions = [
+        _version(number, found, index.notes.get((name, number)))
+        for number, found in sorted(index.models[name].items())
+    ]
+    latest = index.latest[name]
+    default_version = latest.version if latest else None
+    odd = dict(index.odd.get(name, {}))
+    return ModelState(name=name, default_version=default_version, versions=versions, odd=odd)
 
 
-def _version(number: int, found: Version) -> VersionState:
+def _version(number: int, found: Version, note: str | None) -> VersionState:
     if isinstance(found, Refused):
-        return VersionState(version=number, state="UNAVAILABLE", reason=found.reason)
-    device, loaded = found.session.device, found.loaded
-    return VersionState(
-        version=number, state="READY", reason=_door_reason(found), device=device, loaded=loaded
-    )
+        return VersionState(version=number, state=found.state, reason=found.reason)
+    device, loaded, reason = found.session.device, found.loaded, note or _door_reason(found)
+    return VersionState(version=number, state="READY", reason=reason, device=device, loaded=loaded)
 
 
 def _door_reason(model: ServedModel) -> str | None:

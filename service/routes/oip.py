@@ -10,17 +10,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from service.counters import Histogram, Totals
-from service.errors import NothingServed, RepositoryClosed, UnknownModel
+from service.errors import NothingServed
 from service.ledger import Ledger
 from service.model import ServedModel
 from service.payloads.oip.datatypes import DATATYPES, dimensions
-from service.payloads.oip.index import read_index_request
-from service.repository import Refused, Repository
-from service.routes.bodies import read_body
+from service.repository import Repository
 from service.routes.oip_forms import (
     Count,
     Error,
-    IndexEntry,
     InferenceStatistics,
     Live,
     ModelMetadata,
@@ -64,15 +61,17 @@ async def server_metadata() -> ServerMetadata:
 @router.get("/models/stats")
 async def all_statistics(request: Request) -> Statistics:
     """What every served version has done."""
-    models = [model for name in _repository(request).names for model in _served(request, name)]
+    repository = _repository(request)
+    models = [model for name in repository.names for model in repository.served(name)]
     return Statistics(model_stats=[_statistics(request, model) for model in models])
 
 
 @router.get("/models/{name}/stats")
 async def model_statistics(request: Request, name: str) -> Statistics:
     """What every served version of a model has done."""
-    _repository(request).find(name)
-    return Statistics(model_stats=[_statistics(request, model) for model in _served(request, name)])
+    repository = _repository(request)
+    repository.find(name)
+    return Statistics(model_stats=[_statistics(request, model) for model in repository.served(name)])
 
 
 @router.get("/models/{name}/versions/{version}/stats")
@@ -105,35 +104,6 @@ async def version_ready(request: Request, name: str, version: str) -> ModelReady
     return ModelReady(name=_repository(request).find(name, version).name)
 
 
-_INDEX_REQUEST = {"type": "object", "properties": {"ready": {"type": "boolean", "default": False}}}
-
-
-@router.post(
-    "/repository/index",
-    openapi_extra={"requestBody": {"content": {"application/json": {"schema": _INDEX_REQUEST}}}},
-)
-async def repository_index(request: Request) -> list[IndexEntry]:
-    """Every version on disk, served or not and why; with {"ready": true} only those served."""
-    limit: int = request.app.state.settings.max_body_bytes
-    body = await read_body(request.scope, request.receive, limit)
-    only_ready = read_index_request(body)
-    entries = [
-        _index_entry(name, number, found)
-        for name in _repository(request).names
-        for number, found in sorted(_repository(request).models[name].items())
-    ]
-    return [entry for entry in entries if entry.state == "READY" or not only_ready]
-
-
-@router.post("/repository/models/{name}/load")
-@router.post("/repository/models/{name}/unload")
-async def change_repository(request: Request, name: str) -> None:
-    """Refused: models are loaded from the models folder when the server starts."""
-    if name not in _repository(request).models:
-        raise UnknownModel(name, _repository(request).names)
-    raise RepositoryClosed
-
-
 def is_below(path: str) -> bool:
     """Whether a path belongs to this protocol."""
     return path == "/v2" or path.startswith("/v2/")
@@ -144,15 +114,10 @@ def _repository(request: Request) -> Repository:
     return repository
 
 
-def _served(request: Request, name: str) -> list[ServedModel]:
-    versions = sorted(_repository(request).models[name].items())
-    return [model for _, model in versions if isinstance(model, ServedModel)]
-
-
 def _metadata(request: Request, model: ServedModel) -> ModelMetadata:
     return ModelMetadata(
         name=model.name,
-        versions=[str(served.version) for served in _served(request, model.name)],
+        versions=[str(served.version) for served in _repository(request).served(model.name)],
         inputs=[_tensor(spec) for spec in model.session.inputs],
         outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
         properties={"device": model.session.device, "runtime": f"onnxruntime {runtime_version()}"},
@@ -190,10 +155,3 @@ def _statistics(request: Request, model: ServedModel) -> VersionStatistics:
 
 def _count(times: Histogram) -> Count:
     return Count(count=times.count, ns=round(times.total * 1e9))
-
-
-def _index_entry(name: str, number: int, found: ServedModel | Refused) -> IndexEntry:
-    refused = isinstance(found, Refused)
-    reason = found.reason if isinstance(found, Refused) else ""
-    state = "UNAVAILABLE" if refused else "READY"
-    return IndexEntry(name=name, version=str(number), state=state, reason=reason)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from service import __version__
 
 PLATFORM = "onnxruntime_onnx"
-EXTENSIONS = ["binary_tensor_data", "statistics", "model_repository"]
+EXTENSIONS = ["binary_tensor_data", "statistics", "model_repository", "model_repository(unload_dependents)"]
 
 
 class Error(BaseModel):
@@ -110,5 +110,6 @@ class IndexEntry(BaseModel):
 
     name: str
     version: str
-    state: str
+    """Empty when the line is about the model's folder."""
+    state: Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
     reason: str

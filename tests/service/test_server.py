@@ -37,9 +37,10 @@ def test_the_words_at_the_start_tell_what_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "hollow" / "1").mkdir(parents=True)
+    (tmp_path / "hollow" / "draft").mkdir()
     announce(create_app(Settings(models_dir=tmp_path, host="::1")), 80)
     out = capsys.readouterr().out
-    assert "model hollow: not served; version 1 refused: there is no such file" in out
+    assert "model hollow: not served; version 1 refused: there is no such file; draft refused: it is" in out
     assert "listening on http://[::1]:80" in out
 
 

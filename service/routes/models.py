@@ -24,6 +24,10 @@ class VersionState(BaseModel):
     reason: str | None = None
     """Why it is not served, or why /predict does not take it."""
     device: str | None = None
+    provider: str | None = None
+    """What onnxruntime calls that device."""
+    threads: int | None = None
+    """How many threads one run may use."""
     loaded: datetime | None = None
 
 
@@ -41,7 +45,9 @@ class ModelIndex(BaseModel):
 
     default_model: str | None
     """The model that answers POST /predict."""
+    device_asked: str
     device: str
+    """Where models run."""
     models: list[ModelState]
 
 
@@ -66,7 +72,12 @@ async def index(request: Request) -> ModelIndex:
     """All models, served or not."""
     repository: Repository = request.app.state.repository
     models = [_state(repository, name) for name in repository.names]
-    return ModelIndex(default_model=repository.default, device=repository.host.device, models=models)
+    return ModelIndex(
+        default_model=repository.default,
+        device_asked=request.app.state.settings.device,
+        device=repository.host.device,
+        models=models,
+    )
 
 
 @router.get("/{name}")
@@ -90,9 +101,14 @@ def _state(repository: Repository, name: str) -> ModelState:
 def _version(number: int, found: Version) -> VersionState:
     if isinstance(found, Refused):
         return VersionState(version=number, state="UNAVAILABLE", reason=found.reason)
-    device, loaded = found.session.device, found.loaded
     return VersionState(
-        version=number, state="READY", reason=_door_reason(found), device=device, loaded=loaded
+        version=number,
+        state="READY",
+        reason=_door_reason(found),
+        device=found.session.device,
+        provider=found.session.provider,
+        threads=found.session.tuning.threads,
+        loaded=found.loaded,
     )
 
 

@@ -19,7 +19,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.app import STATUS, refusal
-from service.errors import HeadTooLarge, MalformedRequest, RequestError, TooManyConnections, TooSlow
+from service.errors import (
+    HeadTooLarge,
+    MalformedRequest,
+    RequestError,
+    ShuttingDown,
+    TooManyConnections,
+    TooSlow,
+)
 from service.settings import Settings
 
 PACE = 64 * 1024
@@ -117,9 +124,7 @@ class Connection(HttpToolsProtocol):
             self._received = 0
         self._received += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # an offer that may be ignored
+            self._feed(data)
         except httptools.HttpParserError as error:
             cause = error.__context__
             self._refuse(cause if isinstance(cause, RequestError) else MalformedRequest())
@@ -139,6 +144,8 @@ class Connection(HttpToolsProtocol):
         """The head is there: the application may begin."""
         if self._received > self._limits.header_bytes and self._head_bytes() > self._limits.header_bytes:
             raise HeadTooLarge(self._limits.header_bytes)
+        if self.parser.should_upgrade():
+            return  # the parser stops here, and the head is read again without the offer
         super().on_headers_complete()
         self._phase = BODY
         if self.shared.draining:
@@ -146,6 +153,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is there."""
+        if self._phase == HEAD:
+            return
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rest()
@@ -178,6 +187,34 @@ class Connection(HttpToolsProtocol):
         """Close unless there is a request, or there was one a moment ago and the next may be on its way."""
         if self._phase == IDLE and self.loop.time() - self._since >= seconds:
             self._close()
+
+    def cut_off(self) -> None:
+        """There is no more time: answer that, if no answer has begun."""
+        if self._is_answering() and not self.cycle.response_started:
+            self._disown()
+            self.transport.write(_answer(ShuttingDown(), self.scope["path"]))
+            self._close()
+        else:
+            self.transport.abort()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            head = self._head_without_upgrade()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(head + data[stop.args[0] :])
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head again, as if it offered no other protocol.
+
+        Clients in Java offer HTTP/2 by default. A server may ignore that, but the parser then skips the body.
+        """
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        if len(kept) == len(self.headers):  # CONNECT
+            raise httptools.HttpParserError
+        fields = b"".join(b"%s: %s\r\n" % field for field in kept)
+        return b"%s %s HTTP/1.1\r\n%s\r\n" % (self.parser.get_method(), self.url, fields)
 
     def _unset_keepalive_if_required(self) -> None:
         """uvicorn's timer of its own, which is never set here."""
@@ -241,13 +278,17 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()  # it has an answer already
         else:
             if answering:
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
+                self._disown()
             self.transport.write(_answer(error, self.scope["path"] if its_own else ""))
             self.flow.resume_reading()
             if self.transport.can_write_eof():
                 self.transport.write_eof()
             self._end_within(LINGER)
+
+    def _disown(self) -> None:
+        """The application may stop: it hears that the client is gone."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
 
     def _close(self) -> None:
         self._phase = LEAVING

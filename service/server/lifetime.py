@@ -116,16 +116,16 @@ class Server(uvicorn.Server):
     async def _cut_off(self) -> None:
         tasks = list(self.server_state.tasks)
         _log.error("the shutdown timeout is over: %d requests are cut off", len(tasks))
-        for task in tasks:
-            task.cancel()
-        for connection in self._connections():
-            connection.transport.abort()
         # A run in a thread cannot be stopped; the process does not wait for it.
         watchdog = threading.Timer(_LAST_WORDS, os._exit, (0,))
         watchdog.daemon = True
         watchdog.start()
+        for connection in self._connections():
+            connection.cut_off()
         if tasks:
-            await asyncio.wait(tasks, timeout=_LAST_WORDS / 2)
+            _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS / 2)
+            for task in stubborn:
+                task.cancel()
 
     def _connections(self) -> list[Connection]:
         return [each for each in self.server_state.connections if isinstance(each, Connection)]

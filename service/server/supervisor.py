@@ -79,14 +79,11 @@ class _Worker:
         Raises:
             WorkerFailed: it ended before.
         """
-        line = await self._reader.readline()
-        message = json.loads(line) if line.endswith(b"\n") else {}
+        message = await self._message()
         if "words" not in message:
-            code = await self.end()
-            fate = _fate(code)
-            raise WorkerFailed(
-                message.get("error", f"a worker {fate} before it was ready"), message.get("code", 1)
-            )
+            fate = _fate(await self.end())
+            reason = message.get("error", f"a worker {fate} before it was ready")
+            raise WorkerFailed(reason, message.get("code", 1))
         self.ready = True
         return str(message["words"])
 
@@ -96,6 +93,14 @@ class _Worker:
         self.ready = False
         self._writer.close()
         return code
+
+    async def _message(self) -> dict[str, Any]:
+        try:
+            line = await self._reader.readline()
+        except OSError:  # it ended before it had read its order
+            return {}
+        message: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
+        return message
 
     def signal(self, number: int) -> None:
         """Send a signal, if it is still there."""

@@ -58,7 +58,7 @@ class _Client(threading.Thread):
         last = False
         while not (last or self.load.stopped.is_set()):
             try:
-                connection.request("POST", self.load.path, self.load.body, {"Content-Type": self.load.form})
+                connection.request(self.load.method, self.load.path, self.load.body, self.load.headers)
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException) as error:
@@ -74,12 +74,15 @@ class _Client(threading.Thread):
 class Load:
     """Several clients, half of which keep their connections."""
 
-    def __init__(self, url: str, body: bytes, form: str, *, clients: int, until_refused: bool) -> None:
+    def __init__(
+        self, method: str, url: str, body: bytes, form: str, *, clients: int, until_refused: bool
+    ) -> None:
         parts = urlsplit(url)
         self.address = (parts.hostname or "", parts.port or 80)
         self.path = parts.path
         self.body = body
-        self.form = form
+        self.method = method
+        self.headers = {"Content-Type": form}
         self.until_refused = until_refused
         self.account = Account()
         self.lock = threading.Lock()
@@ -100,11 +103,12 @@ def load(
     body: bytes,
     form: str = "application/json",
     *,
+    method: str = "POST",
     clients: int = 8,
     until_refused: bool = False,
 ) -> Iterator[Load]:
     """Keep a server busy for as long as the block runs."""
-    made = Load(url, body, form, clients=clients, until_refused=until_refused)
+    made = Load(method, url, body, form, clients=clients, until_refused=until_refused)
     for client in made.clients:
         client.start()
     try:

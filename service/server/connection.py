@@ -185,7 +185,8 @@ class Connection(HttpToolsProtocol):
 
     def close_if_quiet(self, seconds: float) -> None:
         """Close unless there is a request, or there was one a moment ago and the next may be on its way."""
-        if self._phase == IDLE and self.loop.time() - self._since >= seconds:
+        quiet = self._phase == IDLE and self.loop.time() - self._since >= seconds
+        if quiet and not self.transport.get_write_buffer_size():
             self._close()
 
     def cut_off(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -147,6 +148,28 @@ def test_a_killed_worker_is_replaced_and_only_its_own_requests_are_lost(models: 
         code, output = ended(server)
         assert code == 0
         assert "was ended by SIGKILL: it is replaced" in output
+
+
+def test_a_replacement_that_cannot_start_is_tried_again_while_another_answers(
+    models: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    with (
+        serve(folder, "--workers", "2", "--default-model", "m", "--watch-interval", "0") as server,
+        load(f"{server.address}/health/live", b"", method="GET", clients=2) as clients,
+    ):
+        first = workers(server)
+        (folder / "m").rename(folder / ".gone")
+        first[0].kill()
+        assert server.process.stdout
+        assert server.process.stdout.readline().endswith("was ended by SIGKILL: it is replaced\n")
+        assert "cannot start, tried again in 0.5 s: no model named 'm'" in server.process.stdout.readline()
+        (folder / ".gone").rename(folder / "m")
+        wait_until(lambda: len(workers(server)) == 2)
+        target = clients.account.answered + 100
+        wait_until(lambda: clients.account.answered > target)
+        assert clients.account.refused == 0
 
 
 def assert_counted_once(server: Server, account: Account) -> None:

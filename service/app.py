@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service import __version__, errors
 from service.batching import Limits
+from service.budget import Budget
 from service.counters import SLOTS
 from service.ledger import Ledger
 from service.model import Host
@@ -51,6 +52,11 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
     errors.ClientGone: 499,
+    errors.ShuttingDown: 503,
+    errors.MalformedRequest: 400,
+    errors.HeadTooLarge: 431,
+    errors.TooSlow: 408,
+    errors.TooManyConnections: 503,
 }
 """The status of each error that a request can meet."""
 
@@ -91,16 +97,20 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         responses=_RESPONSES,
     )
     worker = worker or Worker()
+    budget = Budget.of_machine(worker.count)
     app.state.settings = settings
     app.state.worker = worker
     app.state.draining = False
-    app.state.executor = ThreadPoolExecutor(thread_name_prefix="run")
+    app.state.budget = budget
+    # Two more than can run at once, so that a body is decoded beside runs that take every core.
+    app.state.executor = ThreadPoolExecutor(budget.threads + 2, thread_name_prefix="run")
     app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
     host = Host(
         device=device,
         executor=app.state.executor,
         limits=Limits(settings.max_batch_rows, settings.max_wait),
         ledger=app.state.ledger,
+        threads=budget.threads,
         tf32=settings.allow_tf32,
     )
     app.state.repository = Repository(
@@ -178,12 +188,18 @@ def _error(
     where: str,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    body = {"error": error}
     request.scope[WATCH].error = error
-    if not oip.is_below(request.url.path):
+    status, body = refusal(request.scope["path"], status, error, got, wanted, where)
+    return Response(body, status, headers, media_type=JSON)
+
+
+def refusal(path: str, status: int, error: str, got: str, wanted: str, where: str) -> tuple[int, bytes]:
+    """The status and the body of a refusal, in the form of the door that the path belongs to."""
+    body = {"error": error}
+    if not oip.is_below(path):
         body |= {"got": got, "wanted": wanted, "where": where}
-    if request.scope["path"] == mlflow.INVOCATIONS:
+    if path == mlflow.INVOCATIONS:
         status, body = mlflow.refusal(status, body)
     # A path or a key may hold half a surrogate pair, which JSON in UTF-8 cannot.
     safe = {key: text.encode("utf-8", "backslashreplace").decode() for key, text in body.items()}
-    return Response(orjson.dumps(safe), status, headers, media_type=JSON)
+    return status, orjson.dumps(safe)

@@ -63,7 +63,7 @@ def root(
 def serve(*, check: bool, quiet: bool, **given: Any) -> None:
     """Serve every model of a folder over HTTP. Settings not given come from FOLDSERVE_* or the defaults."""
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    from service.server import run
+    from service.server.start import run
 
     run(settings, check_only=check, quiet=quiet)
 

@@ -23,12 +23,19 @@ FoldserveError
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   ├── DeadlineExceeded       the answer would come too late
-│   └── ClientGone             nobody waits for the answer
+│   ├── ClientGone             nobody waits for the answer
+│   ├── ShuttingDown           the server has been told to end
+│   ├── MalformedRequest       not HTTP
+│   ├── HeadTooLarge           the request line and headers
+│   ├── TooSlow                the request did not arrive in time
+│   └── TooManyConnections
 ├── UnreadableModel            a file that cannot become a session
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
 ├── DeviceUnavailable          the device asked for cannot be had
-└── AddressUnavailable         the host and port cannot be listened on
+├── AddressUnavailable         the host and port cannot be listened on
+├── CertificateUnusable        HTTPS cannot be spoken with these files
+└── WorkerFailed               a worker process cannot start
 """
 
 from __future__ import annotations
@@ -266,6 +273,62 @@ class ClientGone(RequestError):
         super().__init__("the client hung up", got="the end", wanted=wanted, where="connection")
 
 
+class ShuttingDown(RequestError):
+    """The server has been told to end: it is not ready for more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "not ready: the server is shutting down", got="the end", wanted="another server", where="server"
+        )
+
+
+class MalformedRequest(RequestError):
+    """What came is not HTTP/1.1."""
+
+    def __init__(self) -> None:
+        wanted = "a request in HTTP/1.1"
+        super().__init__(
+            f"this is not HTTP: send {wanted}", got="something else", wanted=wanted, where="request"
+        )
+
+
+class HeadTooLarge(RequestError):
+    """The request line and the headers together are longer than the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the request line and headers are too large: the limit is {limit} bytes",
+            got=f"more than {limit} bytes",
+            wanted=f"at most {limit} bytes",
+            where="headers",
+        )
+
+
+class TooSlow(RequestError):
+    """The request did not arrive in time."""
+
+    def __init__(self, seconds: float, where: str) -> None:
+        super().__init__(
+            f"the request came too slowly: after {seconds:.3g} s it was not complete; send it in one go",
+            got=f"an incomplete request after {seconds:.3g} s",
+            wanted="a request that is sent in one go",
+            where=where,
+        )
+
+
+class TooManyConnections(RequestError):
+    """The server holds as many connections as it may."""
+
+    def __init__(self, limit: int) -> None:
+        wanted = "try again later, or use one connection for many requests"
+        super().__init__(
+            f"the server holds {limit} connections already, its limit; {wanted}",
+            got=f"{limit + 1} connections",
+            wanted=wanted,
+            where="connection",
+        )
+
+
 class UnreadableModel(FoldserveError):
     """A file that cannot become a session, or whose session does not answer as it should.
 
@@ -316,12 +379,28 @@ class DeviceUnavailable(FoldserveError):
 class AddressUnavailable(FoldserveError):
     """The host and port cannot be listened on."""
 
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(
-            f"cannot listen on {host}:{port}: {reason}; choose another with --port (make: PORT=…)"
-        )
+    def __init__(self, host: str, port: int, reason: str, flag: str = "--port") -> None:
+        make = " (make: PORT=…)" if flag == "--port" else ""
+        super().__init__(f"cannot listen on {host}:{port}: {reason}; choose another with {flag}{make}")
         self.host = host
         self.port = port
+
+
+class CertificateUnusable(FoldserveError):
+    """HTTPS cannot be spoken with these files."""
+
+    exit_code = 2
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the certificate cannot be used: {reason}")
+
+
+class WorkerFailed(FoldserveError):
+    """A worker process cannot start; its own words say why."""
+
+    def __init__(self, reason: str, exit_code: int = 1) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 def _choices(available: Sequence[object]) -> str:

@@ -89,6 +89,7 @@ class Session:
         self.device = device
         self.tuning = tuning or Tuning()
         self._session = _open(path, device, self.tuning)
+        self.provider: str = self._session.get_providers()[0]
         self.inputs = tuple(_spec(arg) for arg in self._session.get_inputs())
         self.outputs = tuple(_spec(arg) for arg in self._session.get_outputs())
         self.properties: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map

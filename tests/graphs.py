@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,23 @@ def linear(
     )
     helper.set_model_props(model, properties or {})
     return model
+
+
+def mlp(*widths: int) -> onnx.ModelProto:
+    """Gemm and Relu, again and again; the weights are small random numbers."""
+    random = np.random.default_rng(0)
+    nodes, constants = [], []
+    for layer, (d_in, d_out) in enumerate(pairwise(widths)):
+        weight = random.normal(0, d_in**-0.5, (d_in, d_out)).astype(np.float32)
+        constants.append(numpy_helper.from_array(weight, f"W{layer}"))
+        nodes.append(helper.make_node("Gemm", [f"h{layer}", f"W{layer}"], [f"z{layer}"]))
+        nodes.append(helper.make_node("Relu", [f"z{layer}"], [f"h{layer + 1}"]))
+    return _model(
+        nodes,
+        [helper.make_tensor_value_info("h0", FLOAT, ["N", widths[0]])],
+        [helper.make_tensor_value_info(f"h{len(widths) - 1}", FLOAT, ["N", widths[-1]])],
+        constants,
+    )
 
 
 def identity(dtype: int, shape: Sequence[int | str | None], inputs: int = 1) -> onnx.ModelProto:

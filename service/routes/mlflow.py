@@ -16,6 +16,7 @@ from service import __version__
 from service.metadata import Label
 from service.model import Door
 from service.payloads import formats, mlflow
+from service.routes.health import is_ready
 from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
 from service.signature import Rows
@@ -96,7 +97,7 @@ def add_invocations_route(app: FastAPI) -> None:
 @router.get("/health")
 async def ready(request: Request) -> Response:
     """200 when some model answers, else 503; /health/live and /health/ready say the same in JSON."""
-    status = 200 if request.app.state.repository.ready else 503
+    status = 200 if is_ready(request.app.state) else 503
     return Response("\n", status, media_type=JSON)
 
 

@@ -25,6 +25,10 @@ class VersionState(BaseModel):
     """Why it is not served, why its file on disk is not the one that answers, or why /predict does not take
     it."""
     device: str | None = None
+    provider: str | None = None
+    """What onnxruntime calls that device."""
+    threads: int | None = None
+    """How many threads one run may use."""
     loaded: datetime | None = None
 
 
@@ -44,7 +48,9 @@ class ModelIndex(BaseModel):
 
     default_model: str | None
     """The model that answers POST /predict."""
+    device_asked: str
     device: str
+    """Where models run."""
     models: list[ModelState]
 
 
@@ -69,8 +75,12 @@ async def all_models(request: Request) -> ModelIndex:
     """All models, served or not."""
     repository: Repository = request.app.state.repository
     index = repository.index
-    models = [_state(index, name) for name in index.names]
-    return ModelIndex(default_model=index.default, device=repository.host.device, models=models)
+    return ModelIndex(
+        default_model=index.default,
+        device_asked=request.app.state.settings.device,
+        device=repository.host.device,
+        models=[_state(index, name) for name in index.names],
+    )
 
 
 @router.get("/{name}")
@@ -100,8 +110,15 @@ def _state(index: Index, name: str) -> ModelState:
 def _version(number: int, found: Version, note: str | None) -> VersionState:
     if isinstance(found, Refused):
         return VersionState(version=number, state=found.state, reason=found.reason)
-    device, loaded, reason = found.session.device, found.loaded, note or _door_reason(found)
-    return VersionState(version=number, state="READY", reason=reason, device=device, loaded=loaded)
+    return VersionState(
+        version=number,
+        state="READY",
+        reason=note or _door_reason(found),
+        device=found.session.device,
+        provider=found.session.provider,
+        threads=found.session.tuning.threads,
+        loaded=found.loaded,
+    )
 
 
 def _door_reason(model: ServedModel) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from service.counters import Histogram, Totals
-from service.errors import NothingServed
+from service.errors import NothingServed, ShuttingDown
 from service.ledger import Ledger
 from service.model import ServedModel
 from service.payloads.oip.datatypes import DATATYPES, dimensions
@@ -45,7 +45,9 @@ async def live() -> Live:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> Ready:
-    """200 when some model answers, else 503."""
+    """200 when some model answers, else 503; and 503 from the moment that the server is told to end."""
+    if request.app.state.draining:
+        raise ShuttingDown
     if not _repository(request).ready:
         raise NothingServed
     return Ready()
@@ -120,8 +122,21 @@ def _metadata(request: Request, model: ServedModel) -> ModelMetadata:
         versions=[str(served.version) for served in _repository(request).served(model.name)],
         inputs=[_tensor(spec) for spec in model.session.inputs],
         outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
-        properties={"device": model.session.device, "runtime": f"onnxruntime {runtime_version()}"},
+        properties=_properties(request, model),
     )
+
+
+def _properties(request: Request, model: ServedModel) -> dict[str, str]:
+    """What it runs on, as asked and in truth."""
+    session = model.session
+    return {
+        "device_asked": request.app.state.settings.device,
+        "device": session.device,
+        "provider": session.provider,
+        "threads": str(session.tuning.threads),
+        "workers": str(request.app.state.worker.count),
+        "runtime": f"onnxruntime {runtime_version()}",
+    }
 
 
 def _tensor(spec: TensorSpec) -> TensorMetadata:

@@ -20,9 +20,11 @@ async def test_the_index_says_what_serves_and_why_the_rest_does_not(tmp_path: Pa
     async with serving(tmp_path) as client:
         index = (await client.get("/models")).json()
     assert index["default_model"] is None
-    assert index["device"] == "cpu"
+    assert (index["device_asked"], index["device"]) == ("auto", "cpu")
     versions = {model["name"]: model["versions"][0] for model in index["models"]}
     assert versions["sound"]["state"] == "READY"
+    assert versions["sound"]["provider"] == "CPUExecutionProvider"
+    assert versions["sound"]["threads"] == 1
     assert versions["drifted"]["state"] == "UNAVAILABLE"
     assert "golden rows are off by" in versions["drifted"]["reason"]
     assert versions["text"]["state"] == "READY"

@@ -1,13 +1,12 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from service.app import create_app
-from service.errors import AddressUnavailable
 from service.repository import Repository
-from service.server import announce, bind, example_call
+from service.server.announcement import example_call, words
 from service.settings import Settings
+from service.worker import Worker
 from tests import graphs
 from tests.records import golden, metadata
 
@@ -33,27 +32,24 @@ def test_the_example_call_is_of_the_default_model_or_of_one_with_golden_rows(tmp
     assert "http://h:1/predict " in default
 
 
-def test_the_words_at_the_start_tell_what_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_words_at_the_start_tell_what_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hollow" / "1").mkdir(parents=True)
     (tmp_path / "hollow" / "draft").mkdir()
-    announce(create_app(Settings(models_dir=tmp_path, host="::1")), 80)
-    out = capsys.readouterr().out
-    assert "model hollow: not served; version 1 refused: there is no such file; draft refused: it is" in out
-    assert "listening on http://[::1]:80" in out
+    text = words(create_app(Settings(models_dir=tmp_path, host="::1", port=80)))
+    assert "model hollow: not served; version 1 refused: there is no such file; draft refused: it is" in text
+    assert "listening on http://[::1]:80" in text
 
 
-def test_an_empty_folder_is_told_how_to_fill_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    announce(create_app(Settings(models_dir=tmp_path)), 80)
-    assert "foldserve train puts them there" in capsys.readouterr().out
+def test_the_words_tell_device_threads_and_every_address(tmp_path: Path) -> None:
+    ports = {"port": 1, "grpc_port": 2, "metrics_port": 3}
+    settings = Settings(models_dir=tmp_path, device="cpu", ssl_certfile=tmp_path / "cert", **ports)
+    lines = words(create_app(settings, Worker(count=2))).splitlines()
+    assert lines[0].startswith("device cpu (as asked), 2 workers, ")
+    assert lines[-3:-1] == ["grpc on 127.0.0.1:2", "metrics on http://127.0.0.1:3/metrics"]
+    assert lines[-1].startswith(
+        "listening on https://127.0.0.1:1  (documentation at https://127.0.0.1:1/docs"
+    )
 
 
-def test_a_socket_accepts_at_once_and_a_taken_one_is_refused() -> None:
-    import socket
-
-    with bind("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        with pytest.raises(AddressUnavailable, match="Address already in use"):
-            bind("127.0.0.1", port)
+def test_an_empty_folder_is_told_how_to_fill_it(tmp_path: Path) -> None:
+    assert "foldserve train puts them there" in words(create_app(Settings(models_dir=tmp_path)))

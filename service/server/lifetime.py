@@ -1,0 +1,151 @@
+"""The life of one process: ready, draining, ended.
+
+SIGTERM or SIGINT: not ready from this moment, and every answer is the last of its connection. For the drain
+delay new connections are still accepted, then no more begin. Those in the backlog are accepted, connections
+that stay quiet are closed, and what is in flight is finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.server.connection import Connection, Limits, Shared
+from service.server.signals import Signals
+from service.server.sockets import BACKLOG, refuse_newcomers, welcome_newcomers
+from service.settings import Settings
+
+QUIET = 0.2
+"""How many seconds a connection must say nothing before it is closed, and how long a handshake may take."""
+
+_STEP = 0.02
+_LAST_WORDS = 2.0
+
+_log = logging.getLogger("foldserve.server")
+
+
+class Server(uvicorn.Server):
+    """Serves an application until it is told to end.
+
+    Args:
+        ready: called once connections are answered.
+        hurried: called with the exit code when a second signal comes.
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        ready: Callable[[], None],
+        hurried: Callable[[int], None] = os._exit,
+    ) -> None:
+        super().__init__(_config(app, settings))
+        self.server_state: Shared = Shared(Limits.of(settings))
+        self._app = app
+        self._settings = settings
+        self._ready = ready
+        self._hurried = hurried
+        self._asked = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to end; from the thread of the loop, as often as you like."""
+        self._app.state.draining = self.server_state.draining = True
+        for connection in self._connections():
+            connection.drain()
+        self._asked.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        for listener in sockets or []:
+            welcome_newcomers(listener)
+        await super().startup(sockets)
+        # What is there now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        self._ready()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        await self._asked.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lose nobody who has been accepted, as far as the time allows."""
+        await asyncio.sleep(self._settings.drain_delay)
+        try:
+            async with asyncio.timeout(self._settings.shutdown_timeout):
+                await self._stop_listening(sockets or [])
+                await self._finish()
+        except TimeoutError:
+            await self._cut_off()
+        await self.lifespan.shutdown()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM, in the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            Signals(self.stop, self._hurried)
+        yield
+
+    async def _stop_listening(self, listeners: list[socket.socket]) -> None:
+        for listener in listeners:
+            refuse_newcomers(listener)
+        await asyncio.sleep(QUIET)
+        for _ in range(3):  # however late it is: the loop looks at the backlog once more
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
+
+    async def _finish(self) -> None:
+        while self.server_state.connections or self.server_state.tasks:
+            for connection in self._connections():
+                connection.close_if_quiet(QUIET)
+            await asyncio.sleep(_STEP)
+
+    async def _cut_off(self) -> None:
+        tasks = list(self.server_state.tasks)
+        _log.error("the shutdown timeout is over: %d requests are cut off", len(tasks))
+        # A run in a thread cannot be stopped; the process does not wait for it.
+        watchdog = threading.Timer(_LAST_WORDS, os._exit, (0,))
+        watchdog.daemon = True
+        watchdog.start()
+        for connection in self._connections():
+            connection.cut_off()
+        if tasks:
+            _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS / 2)
+            for task in stubborn:
+                task.cancel()
+
+    def _connections(self) -> list[Connection]:
+        return [each for each in self.server_state.connections if isinstance(each, Connection)]
+
+
+def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,
+        backlog=BACKLOG,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        ssl_certfile=settings.ssl_certfile,
+        ssl_keyfile=settings.ssl_keyfile,
+        ssl_keyfile_password=settings.ssl_keyfile_password,
+        ssl_ca_certs=settings.ssl_ca_certs,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.ssl_ca_certs else ssl.CERT_NONE,
+    )

@@ -11,20 +11,28 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from service import __version__, errors
+from service import __version__, errors, metrics_port, tally, telemetry
 from service.batching import Limits
 from service.counters import SLOTS
+from service.keys import Keys
 from service.ledger import Ledger
+from service.metrics import Exposition
 from service.model import Host
 from service.repository import Repository
 from service.routes import health, mlflow, models, oip
-from service.routes.gate import WATCH, Gate, marks
+from service.routes.gate import WATCH, Gate
+from service.routes.guard import OPEN_PATHS, Guard
+from service.routes.metrics import PATH as METRICS
+from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
 from service.routes.predict import add_predict_routes
-from service.session import choose_device
+from service.session import PROVIDERS, choose_device
 from service.settings import Settings
 from service.worker import Worker
 
@@ -39,6 +47,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.InvalidHeader: 400,
     errors.UnsupportedMediaType: 415,
     errors.NotAcceptable: 406,
+    errors.Unauthorized: 401,
     errors.UnknownModel: 404,
     errors.UnknownVersion: 404,
     errors.NoDefaultModel: 404,
@@ -51,6 +60,20 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.ClientGone: 499,
 }
 """The status of each error that a request can meet."""
+
+_CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST"),
+    "allow_headers": (
+        "Authorization",
+        "Content-Type",
+        "Inference-Header-Content-Length",
+        "X-API-Key",
+        "X-Request-Id",
+        "X-Request-Timeout-Ms",
+    ),
+    "expose_headers": ("Inference-Header-Content-Length", "Retry-After", "Server-Timing", "X-Request-Id"),
+}
+"""What pages of other origins may send and see, when they may call at all."""
 
 
 class ErrorBody(BaseModel):
@@ -79,6 +102,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         RuntimeMissing: onnxruntime is not installed.
         DeviceUnavailable: the device demanded cannot be used.
         UnknownModel: the default model named is not in the folder.
+        UnreadableKeys: the file of API keys is not in order.
     """
     device, _ = choose_device(settings.device)
     app = FastAPI(
@@ -87,13 +111,16 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         description="Predictions from folded ONNX models.",
         lifespan=_lifespan,
         responses=_RESPONSES,
+        telemetry=telemetry.configuration((*OPEN_PATHS, METRICS)),
     )
     worker = worker or Worker()
     app.state.settings = settings
     app.state.worker = worker
     app.state.draining = False
+    app.state.keys = Keys(settings.api_key_file) if settings.api_key_file else None
     app.state.executor = ThreadPoolExecutor(thread_name_prefix="run")
     app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
+    app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
     host = Host(
         device=device,
         executor=app.state.executor,
@@ -101,8 +128,10 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         ledger=app.state.ledger,
         tf32=settings.allow_tf32,
     )
+    labels = {"asked": settings.device, "device": device, "provider": PROVIDERS[device]}
+    app.state.exposition = Exposition(app.state.ledger, labels)
     app.state.repository = Repository(settings.models_dir, host, settings.default_model)
-    app.add_middleware(Gate)
+    _add_gates(app, app.state)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
     add_infer_routes(app)
@@ -111,16 +140,48 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(oip.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
+    if settings.metrics_port is None:
+        app.router.routes.append(metrics_route(app.state.exposition))
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(Exception, _fail)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with app.state.executor:
+        async with _metrics_port(app.state):
+            yield
+
+
+@asynccontextmanager
+async def _metrics_port(state: State) -> AsyncIterator[None]:
+    """Answer /metrics on its own port meanwhile, if it has one."""
+    if state.settings.metrics_port is None:
         yield
+        return
+    app = Starlette(routes=[metrics_route(state.exposition)])
+    app.add_exception_handler(errors.RequestError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_http)
+    _add_gates(app, state)
+    async with metrics_port.listening(app, state.settings, shared=state.worker.count > 1) as port:
+        state.metrics_port = port
+        yield
+
+
+def _add_gates(app: Starlette, state: State) -> None:
+    """What is around all routes; the last that is added is the outermost."""
+    settings: Settings = state.settings
+    open_paths = OPEN_PATHS | {METRICS} if settings.metrics_open else OPEN_PATHS
+    app.add_middleware(Guard, keys=state.keys, open_paths=open_paths, answer=_answer)
+    if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
+        # Around the guard: a browser asks beforehand without a key.
+        app.add_middleware(CORSMiddleware, allow_origins=origins, **_CORS)
+    app.add_middleware(Gate, tally=state.tally)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return await (_refuse if isinstance(error, errors.RequestError) else _fail)(request, error)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -128,6 +189,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     status = STATUS[type(error)]
     seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if status == 503 else None
+    if isinstance(error, errors.Unauthorized):
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
     return _error(request, status, str(error), error.got, error.wanted, error.where, headers)
 
 
@@ -152,10 +215,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 async def _fail(request: Request, _: Exception) -> Response:
     """A fault of ours: the log has the traceback, the caller does not."""
     came = f"{request.method} {request.url.path}"
-    answer = _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
-    # Starlette sends this one from outside the gate.
-    answer.raw_headers += marks(request.scope[WATCH])
-    return answer
+    return _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
 
 
 def _error(

@@ -12,6 +12,7 @@ FoldserveError
 │   ├── InvalidHeader          a header that asks for what cannot be
 │   ├── UnsupportedMediaType   a form that is not read
 │   ├── NotAcceptable          a form that is not written
+│   ├── Unauthorized           no API key, or an unknown one
 │   ├── UnknownModel
 │   ├── UnknownVersion
 │   ├── NoDefaultModel
@@ -23,6 +24,7 @@ FoldserveError
 │   ├── DeadlineExceeded       the answer would come too late
 │   └── ClientGone             nobody waits for the answer
 ├── UnreadableModel            a file that cannot become a session
+├── UnreadableKeys             a file of API keys that cannot be read
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
 ├── DeviceUnavailable          the device asked for cannot be had
@@ -31,8 +33,12 @@ FoldserveError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
+"""The folders of an absolute path."""
 
 
 class FoldserveError(Exception):
@@ -151,6 +157,16 @@ class NotAcceptable(RequestError):
         )
 
 
+class Unauthorized(RequestError):
+    """The request brings no API key, or none that is known."""
+
+    def __init__(self, *, given: bool) -> None:
+        came = "an API key that is not known" if given else "no API key"
+        wanted = "Authorization: Bearer <key>, or X-API-Key: <key>"
+        super().__init__(f"got {came}: send {wanted}", got=came, wanted=wanted, where="header Authorization")
+        self.given = given
+
+
 class UnknownModel(RequestError):
     """No model of that name."""
 
@@ -259,8 +275,20 @@ class UnreadableModel(FoldserveError):
     def __init__(self, path: Path, reason: str, *, stage: str = "unreadable") -> None:
         super().__init__(f"cannot read the model {path}: {reason}")
         self.path = path
-        self.reason = reason
+        # Whoever may see the index need not know where on the disk the models are.
+        self.reason = _FOLDERS.sub("", reason.replace(f"{path.parent}/", ""))
         self.stage = stage
+
+
+class UnreadableKeys(FoldserveError):
+    """A file of API keys that cannot be read, or holds none."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read the API keys {path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class UnreadableTable(FoldserveError):

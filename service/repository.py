@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.counters import Counters
 from service.errors import (
     FoldserveError,
     ModelUnavailable,
@@ -125,8 +126,11 @@ def _is_version(text: str) -> bool:
 
 def _load(name: str, version: int, path: Path, host: Host) -> Version:
     try:
-        return ServedModel(name, version, path, host)
+        model = ServedModel(name, version, path, host)
+        model.counters.loaded()
+        return model
     except UnreadableModel as error:
+        Counters(host.ledger.block(f"{name}/{version}")).refused(error.stage)
         return Refused(error.reason)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -12,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from service import logs
 from service.app import create_app
 from service.errors import AddressUnavailable
 from service.repository import Refused, Repository
@@ -48,6 +48,7 @@ def run(settings: Settings, *, check_only: bool = False, quiet: bool = False) ->
         AddressUnavailable: nothing can listen there.
         RuntimeMissing, DeviceUnavailable, UnknownModel: the application cannot be made.
     """
+    logs.configure("warning" if quiet else settings.log_level, settings.log_format)
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn hands the signal on once it has finished: the process has done what it was asked.
         signal.signal(number, _leave)
@@ -101,10 +102,10 @@ def _state_line(repository: Repository, name: str) -> str:
 
 def _serve(settings: Settings, app: FastAPI, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        app if settings.workers == 1 else partial(create_app, settings),
+        app if settings.workers == 1 else partial(_worker_app, settings),
         factory=settings.workers > 1,
         workers=settings.workers,
-        log_level=logging.WARNING,
+        log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
@@ -115,6 +116,11 @@ def _serve(settings: Settings, app: FastAPI, listener: socket.socket) -> None:
         uvicorn.Server(config).run(sockets=[listener])
     else:
         Multiprocess(config, sockets=[listener]).run()
+
+
+def _worker_app(settings: Settings) -> FastAPI:
+    logs.configure(settings.log_level, settings.log_format)
+    return create_app(settings)
 
 
 def _leave(*_: object) -> None:

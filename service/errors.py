@@ -276,7 +276,7 @@ class UnreadableModel(FoldserveError):
         super().__init__(f"cannot read the model {path}: {reason}")
         self.path = path
         # Whoever may see the index need not know where on the disk the models are.
-        self.reason = _FOLDERS.sub("", reason.replace(f"{path.parent}/", ""))
+        self.reason = _without_folders(reason, path)
         self.stage = stage
 
 
@@ -334,3 +334,11 @@ class AddressUnavailable(FoldserveError):
 
 def _choices(available: Sequence[object]) -> str:
     return f"there is {', '.join(map(str, available))}" if available else "there is none"
+
+
+def _without_folders(reason: str, path: Path) -> str:
+    """A reason that names files alone."""
+    for folder in (path.parent.resolve(), path.parent):
+        if folder.name:
+            reason = reason.replace(f"{folder}/", "").replace(str(folder), folder.name)
+    return _FOLDERS.sub("", reason)

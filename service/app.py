@@ -187,6 +187,8 @@ async def _answer(request: Request, error: Exception) -> Response:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
     status = STATUS[type(error)]
+    # The line may quote the body, which has no place in the log.
+    request.scope[WATCH].error = str(error) if status >= 500 else type(error).__name__
     seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if status == 503 else None
     if isinstance(error, errors.Unauthorized):
@@ -228,7 +230,6 @@ def _error(
     headers: dict[str, str] | None = None,
 ) -> Response:
     body = {"error": error}
-    request.scope[WATCH].error = error
     if not oip.is_below(request.url.path):
         body |= {"got": got, "wanted": wanted, "where": where}
     if request.scope["path"] == mlflow.INVOCATIONS:

@@ -11,10 +11,10 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from service.errors import UnreadableKeys
+from service.errors import Unauthorized, UnreadableKeys
 
 SHORTEST = 16
 """The fewest characters of a key: what is shorter can be guessed."""
@@ -55,6 +55,15 @@ class Keys:
         if self._clock() - self._looked >= _LOOKS_APART:
             self._look()
         return any(self._knows(key) for key in offered(headers))
+
+    def check(self, headers: Collection[Header]) -> None:
+        """Let a request pass by its headers, or a call by its metadata.
+
+        Raises:
+            Unauthorized: no key is among them, or none that is known.
+        """
+        if not self.admits(headers):
+            raise Unauthorized(given=bool(offered(headers)))
 
     def _knows(self, key: bytes) -> bool:
         digest = hashlib.sha256(key).digest()

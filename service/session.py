@@ -25,7 +25,8 @@ ActualDevice = Literal["cpu", "cuda"]
 PROVIDERS: dict[ActualDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """What onnxruntime calls each device."""
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""What onnxruntime writes to stderr by itself: its errors are raised too, and told in our own log."""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -146,7 +147,7 @@ def _runtime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise RuntimeMissing from error
-    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
     runtime: ModuleType = onnxruntime
     return runtime
 

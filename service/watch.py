@@ -20,7 +20,7 @@ class Watch:
         encode: arrays → bytes.
         rows: how many rows it has.
         model: who answers; None until that is known.
-        error: the line it was refused with.
+        error: why it was refused, for the log: nothing from its body.
         fault: what went wrong on our side.
         status: of the answer, once its head is sent; 0 before.
     """

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import Unauthorized
-from service.keys import Keys, offered
+from service.keys import Keys
 from service.routes.gate import WATCH
 from service.watch import Watch
 
@@ -43,7 +43,7 @@ class Guard:
             return
         try:
             if self._keys is not None and scope["path"] not in self._open_paths:
-                _check(self._keys, scope)
+                self._keys.check(scope["headers"])
             await self._app(scope, receive, send)
         except Exception as error:
             watch: Watch = scope[WATCH]
@@ -54,8 +54,3 @@ class Guard:
                 raise
             answer = await self._answer(Request(scope, receive), error)
             await answer(scope, receive, send)
-
-
-def _check(keys: Keys, scope: Scope) -> None:
-    if not keys.admits(scope["headers"]):
-        raise Unauthorized(given=bool(offered(scope["headers"])))

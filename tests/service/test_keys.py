@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import UnreadableKeys
+from service.errors import Unauthorized, UnreadableKeys
 from service.keys import SHORTEST, Keys
 
 ONE, TWO, THREE = "first-key-of-some-length", "second-key-of-some-length", "third-key-of-some-length"
@@ -45,6 +45,16 @@ def test_the_metadata_of_a_call_are_text_and_do_as_well(file: Path) -> None:
     assert keys.admits((("user-agent", "grpc"), ("authorization", f"Bearer {ONE}")))
     assert keys.admits((("x-api-key", TWO), ("blob-bin", b"\xff")))
     assert not keys.admits((("x-api-key", "\udcff"),))
+
+
+def test_who_is_refused_learns_whether_a_key_came_and_no_more(file: Path) -> None:
+    keys = Keys(file)
+    keys.check([(b"x-api-key", ONE.encode())])
+    with pytest.raises(Unauthorized, match="got no API key: send Authorization: Bearer <key>"):
+        keys.check([])
+    with pytest.raises(Unauthorized, match="got an API key that is not known") as caught:
+        keys.check((("x-api-key", THREE),))
+    assert THREE not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
 from service.routes.predict import add_predict_routes
-from service.session import PROVIDERS, choose_device
+from service.session import choose_device, provider_of
 from service.settings import Settings
 from service.worker import Worker
 
@@ -128,7 +128,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         ledger=app.state.ledger,
         tf32=settings.allow_tf32,
     )
-    labels = {"asked": settings.device, "device": device, "provider": PROVIDERS[device]}
+    labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
     app.state.exposition = Exposition(app.state.ledger, labels)
     app.state.repository = Repository(settings.models_dir, host, settings.default_model)
     _add_gates(app, app.state)

@@ -7,7 +7,6 @@ long; TLS is that of the main port.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,8 +19,6 @@ from service.settings import Settings
 
 _CONNECTIONS = 32
 _IDLE_SECONDS = 65
-
-_log = logging.getLogger("foldserve.metrics")
 
 
 class _Inner(uvicorn.Server):
@@ -46,7 +43,6 @@ async def listening(app: ASGIApp, settings: Settings, *, shared: bool) -> AsyncI
         port: int = listener.getsockname()[1]
         server = _Inner(_config(app, settings))
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        _log.info("metrics are on %s port %d", settings.host, port)
         try:
             yield port
         finally:
@@ -61,8 +57,10 @@ def bind(host: str, port: int, *, shared: bool) -> socket.socket:
         AddressUnavailable: the port is taken, or the host is not one of this machine's.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(_CONNECTIONS)
     except OSError as error:

@@ -22,8 +22,8 @@ from service.errors import DeviceUnavailable, RuntimeMissing, UnreadableModel
 
 ActualDevice = Literal["cpu", "cuda"]
 
-PROVIDERS: dict[ActualDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-"""What onnxruntime calls each device."""
+_PROVIDERS: dict[ActualDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
 
 _FATAL_ONLY = 4
 """What onnxruntime writes to stderr by itself: its errors are raised too, and told in our own log."""
@@ -131,6 +131,11 @@ def input_fault(error: Exception) -> str | None:
     return (f"{node[1]}: {reason}" if node else reason)[:200]
 
 
+def provider_of(device: ActualDevice) -> str:
+    """What onnxruntime calls a device."""
+    return _PROVIDERS[device]
+
+
 def runtime_version() -> str:
     """The version of onnxruntime.
 
@@ -162,7 +167,7 @@ def _open(path: Path, device: ActualDevice, tuning: Tuning) -> Any:
         session = _new_session(runtime, str(path), device, tuning)
     except Exception as error:
         raise UnreadableModel(path, _first_line(error)) from error
-    if session.get_providers()[0] != PROVIDERS[device]:
+    if session.get_providers()[0] != _PROVIDERS[device]:
         raise DeviceUnavailable(device, f"onnxruntime took {session.get_providers()[0]} instead")
     return session
 
@@ -182,7 +187,7 @@ def _new_session(runtime: ModuleType, model: str | bytes, device: ActualDevice, 
     return runtime.InferenceSession(
         model,
         options,
-        providers=[PROVIDERS[device]],
+        providers=[_PROVIDERS[device]],
         provider_options=[_provider_options(device, tuning)],
         enable_fallback=0,
     )
@@ -198,14 +203,14 @@ def _provider_options(device: ActualDevice, tuning: Tuning) -> dict[str, str]:
 @cache
 def _cuda_failure(runtime: ModuleType) -> str | None:
     """Why CUDA cannot be used, or None when a small model ran on it."""
-    if PROVIDERS["cuda"] not in runtime.get_available_providers():
+    if _PROVIDERS["cuda"] not in runtime.get_available_providers():
         return "this onnxruntime has no CUDA provider"
     try:
         session = _new_session(runtime, _identity_model(), "cuda", Tuning())
         session.run(None, {"x": np.zeros((1, 3), np.float32)})
     except Exception as error:
         return _first_line(error)
-    if session.get_providers()[0] != PROVIDERS["cuda"]:
+    if session.get_providers()[0] != _PROVIDERS["cuda"]:
         return f"onnxruntime took {session.get_providers()[0]} for a trial model"
     return None
 

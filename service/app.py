@@ -11,10 +11,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
-from starlette.applications import Starlette
-from starlette.datastructures import State
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__, errors, metrics_port, tally, telemetry
 from service.batching import Limits
@@ -25,13 +22,12 @@ from service.metrics import Exposition
 from service.model import Host
 from service.repository import Repository
 from service.routes import health, mlflow, models, oip
-from service.routes.gate import WATCH, Gate
-from service.routes.guard import OPEN_PATHS, Guard
-from service.routes.metrics import PATH as METRICS
+from service.routes.gate import WATCH
 from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
 from service.routes.predict import add_predict_routes
+from service.routes.surroundings import UNOBSERVED, surround
 from service.session import choose_device, provider_of
 from service.settings import Settings
 from service.worker import Worker
@@ -60,20 +56,6 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.ClientGone: 499,
 }
 """The status of each error that a request can meet."""
-
-_CORS: dict[str, Any] = {
-    "allow_methods": ("GET", "POST"),
-    "allow_headers": (
-        "Authorization",
-        "Content-Type",
-        "Inference-Header-Content-Length",
-        "X-API-Key",
-        "X-Request-Id",
-        "X-Request-Timeout-Ms",
-    ),
-    "expose_headers": ("Inference-Header-Content-Length", "Retry-After", "Server-Timing", "X-Request-Id"),
-}
-"""What pages of other origins may send and see, when they may call at all."""
 
 
 class ErrorBody(BaseModel):
@@ -111,7 +93,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         description="Predictions from folded ONNX models.",
         lifespan=_lifespan,
         responses=_RESPONSES,
-        telemetry=telemetry.configuration((*OPEN_PATHS, METRICS)),
+        telemetry=telemetry.configuration(UNOBSERVED),
     )
     worker = worker or Worker()
     app.state.settings = settings
@@ -131,7 +113,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
     app.state.exposition = Exposition(app.state.ledger, labels)
     app.state.repository = Repository(settings.models_dir, host, settings.default_model)
-    _add_gates(app, app.state)
+    surround(app, app.state, _answer)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
     add_infer_routes(app)
@@ -142,46 +124,25 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(mlflow.router)
     if settings.metrics_port is None:
         app.router.routes.append(metrics_route(app.state.exposition))
-    app.add_exception_handler(errors.RequestError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(errors.RequestError, _answer)
+    app.add_exception_handler(HTTPException, _answer)
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with app.state.executor:
-        async with _metrics_port(app.state):
+        async with metrics_port.opened(app.state, _answer):
             yield
 
 
-@asynccontextmanager
-async def _metrics_port(state: State) -> AsyncIterator[None]:
-    """Answer /metrics on its own port meanwhile, if it has one."""
-    if state.settings.metrics_port is None:
-        yield
-        return
-    app = Starlette(routes=[metrics_route(state.exposition)])
-    app.add_exception_handler(errors.RequestError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_http)
-    _add_gates(app, state)
-    async with metrics_port.listening(app, state.settings, shared=state.worker.count > 1) as port:
-        state.metrics_port = port
-        yield
-
-
-def _add_gates(app: Starlette, state: State) -> None:
-    """What is around all routes; the last that is added is the outermost."""
-    settings: Settings = state.settings
-    open_paths = OPEN_PATHS | {METRICS} if settings.metrics_open else OPEN_PATHS
-    app.add_middleware(Guard, keys=state.keys, open_paths=open_paths, answer=_answer)
-    if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
-        # Around the guard: a browser asks beforehand without a key.
-        app.add_middleware(CORSMiddleware, allow_origins=origins, **_CORS)
-    app.add_middleware(Gate, tally=state.tally)
-
-
 async def _answer(request: Request, error: Exception) -> Response:
-    return await (_refuse if isinstance(error, errors.RequestError) else _fail)(request, error)
+    """An error, told to the caller."""
+    if isinstance(error, errors.RequestError):
+        return await _refuse(request, error)
+    if isinstance(error, HTTPException):
+        return await _refuse_http(request, error)
+    return await _fail(request, error)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

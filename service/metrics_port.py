@@ -12,9 +12,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import State
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from service.errors import AddressUnavailable
+from service.errors import AddressUnavailable, RequestError
+from service.routes.guard import Answer
+from service.routes.metrics import metrics_route
+from service.routes.surroundings import surround
 from service.settings import Settings
 
 _CONNECTIONS = 32
@@ -30,28 +36,40 @@ class _Inner(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, settings: Settings, *, shared: bool) -> AsyncIterator[int]:
-    """Serve an application on `metrics_port` meanwhile; the value is the port.
-
-    Args:
-        shared: other workers listen on the same port.
+async def opened(state: State, answer: Answer) -> AsyncIterator[None]:
+    """Answer /metrics on a port of its own meanwhile, if it has one; `state.metrics_port` says which.
 
     Raises:
         AddressUnavailable: nothing can listen there.
     """
-    with bind(settings.host, settings.metrics_port or 0, shared=shared) as listener:
-        port: int = listener.getsockname()[1]
-        server = _Inner(_config(app, settings))
+    settings: Settings = state.settings
+    if settings.metrics_port is None:
+        yield
+        return
+    with bind(settings.host, settings.metrics_port, shared=state.worker.count > 1) as listener:
+        state.metrics_port = listener.getsockname()[1]
+        server = _Inner(_config(_application(state, answer), settings))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield port
+            yield
         finally:
             server.should_exit = True
             await running
 
 
+def _application(state: State, answer: Answer) -> Starlette:
+    app = Starlette(routes=[metrics_route(state.exposition)])
+    for kind in (RequestError, HTTPException):
+        app.add_exception_handler(kind, answer)
+    surround(app, state, answer)
+    return app
+
+
 def bind(host: str, port: int, *, shared: bool) -> socket.socket:
-    """A socket on the address.
+    """A socket that listens on the address.
+
+    Args:
+        shared: other workers listen there too.
 
     Raises:
         AddressUnavailable: the port is taken, or the host is not one of this machine's.

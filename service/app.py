@@ -103,6 +103,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.executor = ThreadPoolExecutor(thread_name_prefix="run")
     app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
     app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
+    labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
+    app.state.exposition = Exposition(app.state.ledger, labels)
     host = Host(
         device=device,
         executor=app.state.executor,
@@ -110,8 +112,6 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         ledger=app.state.ledger,
         tf32=settings.allow_tf32,
     )
-    labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
-    app.state.exposition = Exposition(app.state.ledger, labels)
     app.state.repository = Repository(settings.models_dir, host, settings.default_model)
     surround(app, app.state, _answer)
     # Routes are tried in order: the two that are asked most often come first.

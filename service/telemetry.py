@@ -57,6 +57,12 @@ def describe(scope: MutableMapping[str, Any], watch: Watch) -> None:
         span.set_attribute(f"foldserve.{phase}_ms", spent / 1e6)
 
 
+def trace_id(scope: MutableMapping[str, Any]) -> str:
+    """The number of the trace that an observed request belongs to, as traces are looked up by."""
+    span = getattr(scope[REQUEST], "span", None) or trace.INVALID_SPAN
+    return trace.format_trace_id(span.get_span_context().trace_id)
+
+
 def _exports() -> bool:
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return not disabled and any(os.environ.get(name) for name in _ENDPOINTS)

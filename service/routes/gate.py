@@ -10,7 +10,6 @@ import logging
 import random
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,7 +52,7 @@ class Gate:
             await self._app(scope, receive, send_marked)
         finally:
             self._tally.answered(watch.status)
-            if watch.status >= 500 or _log.isEnabledFor(logging.DEBUG):
+            if is_told(watch):
                 _report(scope, watch)
 
 
@@ -76,26 +75,35 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return f"{random.getrandbits(64):016x}"  # a name, not a secret
 
 
-def _report(scope: Scope, watch: Watch) -> None:
+def is_told(watch: Watch) -> bool:
+    """Whether the log tells of a request that has ended."""
+    return watch.status >= 500 or _log.isEnabledFor(logging.DEBUG)
+
+
+def report(watch: Watch, method: str, path: str, client: str | None, **more: str) -> None:
+    """Tell of a request: never its body, its query or who it claims to be."""
     level = logging.DEBUG if watch.status < 500 else logging.WARNING
     level = logging.ERROR if watch.fault is not None else level
-    message = f"{scope['method']} {scope['path']} {watch.status or 'got no answer'}"
-    _log.log(level, message, extra={"facts": _facts(scope, watch)}, exc_info=watch.fault)
-
-
-def _facts(scope: Scope, watch: Watch) -> dict[str, Any]:
-    """What the log tells of a request: never its body, its query or who it claims to be."""
     told = {
         "request_id": watch.request_id,
-        "method": scope["method"],
-        "path": scope["path"],
+        "method": method,
+        "path": path,
         "status": watch.status or None,
         "model": watch.model,
         "version": watch.version,
         "rows": watch.rows or None,
         "error": watch.error,
-        "client": ":".join(map(str, scope.get("client") or ())) or None,
+        "client": client,
+        **more,
         "total_ms": round(watch.since_arrival() / 1e6, 3),
     }
     times = {f"{phase}_ms": round(spent / 1e6, 3) for phase, spent in watch.phases().items() if spent}
-    return {name: value for name, value in told.items() if value is not None} | times
+    facts = {name: value for name, value in told.items() if value is not None} | times
+    message = f"{method} {path} {watch.status or 'got no answer'}"
+    _log.log(level, message, extra={"facts": facts}, exc_info=watch.fault)
+
+
+def _report(scope: Scope, watch: Watch) -> None:
+    client = ":".join(map(str, scope.get("client") or ())) or None
+    more = {"trace_id": telemetry.trace_id(scope)} if telemetry.REQUEST in scope else {}
+    report(watch, scope["method"], scope["path"], client, **more)

@@ -97,6 +97,16 @@ async def test_a_span_continues_the_callers_trace_and_tells_the_times_but_not_th
     assert "secret" not in told
 
 
+async def test_the_log_names_the_trace(
+    folder: Path, serving: Serving, exported: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(folder) as client:
+        with caplog.at_level("DEBUG", "foldserve"):
+            await client.get("/models", headers={"traceparent": TRACEPARENT})
+    [record] = [record for record in caplog.records if record.name == "foldserve.requests"]
+    assert record.__dict__["facts"]["trace_id"] == TRACEPARENT.split("-")[1]
+
+
 async def test_a_fault_marks_its_span_without_the_traceback(
     folder: Path, serving: Serving, exported: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,19 +13,23 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from service import __version__, errors
+from service import __version__, errors, metrics_port, tally, telemetry
 from service.batching import Limits
 from service.budget import Budget
 from service.counters import SLOTS
+from service.keys import Keys
 from service.ledger import Ledger
+from service.metrics import Exposition
 from service.model import Host
 from service.repository import Policy, Repository, watching
 from service.routes import health, mlflow, models, oip, oip_repository
-from service.routes.gate import WATCH, Gate, marks
+from service.routes.gate import WATCH
+from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
 from service.routes.predict import add_predict_routes
-from service.session import choose_device
+from service.routes.surroundings import UNOBSERVED, surround
+from service.session import choose_device, provider_of
 from service.settings import Settings
 from service.worker import Worker
 
@@ -40,6 +44,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.InvalidHeader: 400,
     errors.UnsupportedMediaType: 415,
     errors.NotAcceptable: 406,
+    errors.Unauthorized: 401,
     errors.UnknownModel: 404,
     errors.UnknownVersion: 404,
     errors.NoDefaultModel: 404,
@@ -87,6 +92,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         RuntimeMissing: onnxruntime is not installed.
         DeviceUnavailable: the device demanded cannot be used.
         UnknownModel: the default model named is not in the folder.
+        UnreadableKeys: the file of API keys is not in order.
     """
     device, _ = choose_device(settings.device)
     app = FastAPI(
@@ -95,6 +101,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         description="Predictions from folded ONNX models.",
         lifespan=_lifespan,
         responses=_RESPONSES,
+        telemetry=telemetry.configuration(UNOBSERVED),
     )
     worker = worker or Worker()
     budget = Budget.of_machine(worker.count)
@@ -102,9 +109,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.worker = worker
     app.state.draining = False
     app.state.budget = budget
+    app.state.keys = Keys(settings.api_key_file) if settings.api_key_file else None
     # Two more than can run at once, so that a body is decoded beside runs that take every core.
     app.state.executor = ThreadPoolExecutor(budget.threads + 2, thread_name_prefix="run")
     app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
+    app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
+    labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
+    app.state.exposition = Exposition(app.state.ledger, labels)
     host = Host(
         device=device,
         executor=app.state.executor,
@@ -120,7 +131,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         policy=Policy.parse(settings.versions),
         worker=worker,
     )
-    app.add_middleware(Gate)
+    surround(app, app.state, _answer)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
     add_infer_routes(app)
@@ -130,9 +141,10 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(oip_repository.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
-    app.add_exception_handler(errors.RequestError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(Exception, _fail)
+    if settings.metrics_port is None:
+        app.router.routes.append(metrics_route(app.state.exposition))
+    app.add_exception_handler(errors.RequestError, _answer)
+    app.add_exception_handler(HTTPException, _answer)
     return app
 
 
@@ -140,15 +152,31 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     with app.state.executor:
-        async with watching(app.state.repository, settings.watch_interval):
+        async with (
+            watching(app.state.repository, settings.watch_interval),
+            metrics_port.opened(app.state, _answer),
+        ):
             yield
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """An error, told to the caller."""
+    if isinstance(error, errors.RequestError):
+        return await _refuse(request, error)
+    if isinstance(error, HTTPException):
+        return await _refuse_http(request, error)
+    return await _fail(request, error)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class alone
     status = STATUS[type(error)]
+    # The line may quote the body, which has no place in the log.
+    request.scope[WATCH].error = str(error) if status >= 500 else type(error).__name__
     seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if status == 503 else None
+    if isinstance(error, errors.Unauthorized):
+        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
     return _error(request, status, str(error), error.got, error.wanted, error.where, headers)
 
 
@@ -173,10 +201,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 async def _fail(request: Request, _: Exception) -> Response:
     """A fault of ours: the log has the traceback, the caller does not."""
     came = f"{request.method} {request.url.path}"
-    answer = _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
-    # Starlette sends this one from outside the gate.
-    answer.raw_headers += marks(request.scope[WATCH])
-    return answer
+    return _error(request, 500, "internal error: the server's log says more", came, "an answer", "server")
 
 
 def _error(
@@ -188,7 +213,6 @@ def _error(
     where: str,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    request.scope[WATCH].error = error
     status, body = refusal(request.scope["path"], status, error, got, wanted, where)
     return Response(body, status, headers, media_type=JSON)
 

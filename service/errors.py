@@ -12,6 +12,7 @@ FoldserveError
 │   ├── InvalidHeader          a header that asks for what cannot be
 │   ├── UnsupportedMediaType   a form that is not read
 │   ├── NotAcceptable          a form that is not written
+│   ├── Unauthorized           no API key, or an unknown one
 │   ├── UnknownModel
 │   ├── UnknownVersion
 │   ├── NoDefaultModel
@@ -30,6 +31,7 @@ FoldserveError
 │   ├── TooSlow                the request did not arrive in time
 │   └── TooManyConnections
 ├── UnreadableModel            a file that cannot become a session
+├── UnreadableKeys             a file of API keys that cannot be read
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
 ├── DeviceUnavailable          the device asked for cannot be had
@@ -40,8 +42,12 @@ FoldserveError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
+"""The folders of an absolute path."""
 
 
 class FoldserveError(Exception):
@@ -158,6 +164,16 @@ class NotAcceptable(RequestError):
         super().__init__(
             f"cannot answer as {got}: accept {choices}", got=got, wanted=choices, where="header Accept"
         )
+
+
+class Unauthorized(RequestError):
+    """The request brings no API key, or none that is known."""
+
+    def __init__(self, *, given: bool) -> None:
+        came = "an API key that is not known" if given else "no API key"
+        wanted = "Authorization: Bearer <key>, or X-API-Key: <key>"
+        super().__init__(f"got {came}: send {wanted}", got=came, wanted=wanted, where="header Authorization")
+        self.given = given
 
 
 class UnknownModel(RequestError):
@@ -342,8 +358,20 @@ class UnreadableModel(FoldserveError):
     def __init__(self, path: Path, reason: str, *, stage: str = "unreadable") -> None:
         super().__init__(f"cannot read the model {path}: {reason}")
         self.path = path
-        self.reason = reason
+        # Whoever may see the index need not know where on the disk the models are.
+        self.reason = _without_folders(reason, path)
         self.stage = stage
+
+
+class UnreadableKeys(FoldserveError):
+    """A file of API keys that cannot be read, or holds none."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"cannot read the API keys {path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class UnreadableTable(FoldserveError):
@@ -405,3 +433,11 @@ class WorkerFailed(FoldserveError):
 
 def _choices(available: Sequence[object]) -> str:
     return f"there is {', '.join(map(str, available))}" if available else "there is none"
+
+
+def _without_folders(reason: str, path: Path) -> str:
+    """A reason that names files alone."""
+    for folder in (path.parent.resolve(), path.parent):
+        if folder.name:
+            reason = reason.replace(f"{folder}/", "").replace(str(folder), folder.name)
+    return _FOLDERS.sub("", reason)

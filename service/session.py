@@ -25,7 +25,8 @@ ActualDevice = Literal["cpu", "cuda"]
 _PROVIDERS: dict[ActualDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""What onnxruntime writes to stderr by itself: its errors are raised too, and told in our own log."""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -131,6 +132,11 @@ def input_fault(error: Exception) -> str | None:
     return (f"{node[1]}: {reason}" if node else reason)[:200]
 
 
+def provider_of(device: ActualDevice) -> str:
+    """What onnxruntime calls a device."""
+    return _PROVIDERS[device]
+
+
 def runtime_version() -> str:
     """The version of onnxruntime.
 
@@ -147,7 +153,7 @@ def _runtime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise RuntimeMissing from error
-    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
     runtime: ModuleType = onnxruntime
     return runtime
 

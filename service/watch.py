@@ -20,7 +20,9 @@ class Watch:
         encode: arrays → bytes.
         rows: how many rows it has.
         model: who answers; None until that is known.
-        error: the line it was refused with.
+        error: why it was refused, for the log: nothing from its body.
+        fault: what went wrong on our side.
+        status: of the answer, once its head is sent; 0 before.
     """
 
     __slots__ = (
@@ -31,11 +33,13 @@ class Watch:
         "decode",
         "encode",
         "error",
+        "fault",
         "model",
         "queue",
         "request_id",
         "rows",
         "run",
+        "status",
         "total",
         "version",
     )
@@ -44,10 +48,11 @@ class Watch:
         self.request_id = request_id
         self.arrived = self._begun = self._lap = time.perf_counter_ns()
         self.deadline: int | None = None
-        self.decode = self.queue = self.run = self.encode = self.rows = self.total = 0
+        self.decode = self.queue = self.run = self.encode = self.rows = self.total = self.status = 0
         self.model: str | None = None
         self.version: int | None = None
         self.error: str | None = None
+        self.fault: Exception | None = None
 
     def begin(self) -> None:
         """The body is here: what is timed begins now, for its sender's speed is not ours."""
@@ -62,6 +67,14 @@ class Watch:
     def end(self) -> None:
         """The answer is there, or will never be."""
         self.total = time.perf_counter_ns() - self._begun
+
+    def phases(self) -> dict[str, int]:
+        """The nanoseconds of each part."""
+        return {"decode": self.decode, "queue": self.queue, "run": self.run, "encode": self.encode}
+
+    def since_arrival(self) -> int:
+        """The nanoseconds since the head was read; a slow sender's time is among them."""
+        return time.perf_counter_ns() - self.arrived
 
     def limit(self, seconds: float) -> None:
         """Nobody wants the answer later than this after the request arrived; the shortest limit holds."""

@@ -31,7 +31,7 @@ from service.routes.oip_forms import (
 from service.session import TensorSpec, runtime_version
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error} for status in (400, 403, 404, 405, 413, 415, 422, 500, 503)
+    status: {"model": Error} for status in (400, 401, 403, 404, 405, 413, 415, 422, 500, 503)
 }
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses=RESPONSES)

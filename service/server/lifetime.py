@@ -139,7 +139,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         lifespan="on",
         proxy_headers=False,
         backlog=BACKLOG,
-        log_level=logging.WARNING,
+        log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,

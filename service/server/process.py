@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from service import logs
 from service.app import create_app
 from service.errors import FoldserveError
 from service.server.announcement import words
@@ -50,6 +51,7 @@ def main() -> None:
 
 
 def _work(link: socket.socket, settings: Settings, worker: Worker, listener: socket.socket) -> None:
+    logs.configure(settings.log_level, settings.log_format)
     app = create_app(settings, worker)
 
     def ready() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from service import logs
 from service.server.signals import leave_at_once
 from service.server.sockets import places
 from service.server.tls import check_certificate
@@ -20,6 +21,7 @@ def run(settings: Settings, *, check_only: bool = False, quiet: bool = False) ->
         WorkerFailed: the same, in a worker.
     """
     leave_at_once()
+    logs.configure("warning" if quiet else settings.log_level, settings.log_format)
     say = _keep_silent if quiet else _say
     check_certificate(settings)
     with places(settings) as (settings, listeners):

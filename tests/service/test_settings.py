@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,13 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_guide_to_security_names_limits_that_there_are_with_their_defaults() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| `--([a-z-]+)` \| (\S+) \|", guide, re.MULTILINE)
+    assert len(rows) > 5
+    for flag, default in rows:
+        assert str(Settings.model_fields[flag.replace("-", "_")].default) == default
+    flags = set(re.findall(r"--([a-z][a-z-]+)", guide)) - {"version"}
+    assert {flag.replace("-", "_") for flag in flags} <= set(Settings.model_fields)

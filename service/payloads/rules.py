@@ -13,7 +13,7 @@ import numpy as np
 
 from service.errors import InvalidRows
 from service.payloads.values import bounds, kind, names, show
-from service.signature import Signature
+from service.signature import BOOL, TEXT, Column, Signature
 
 
 def check_names(given: Collection[str], signature: Signature, place: str, where: str) -> None:
@@ -28,19 +28,59 @@ def check_names(given: Collection[str], signature: Signature, place: str, where:
         raise InvalidRows(text, got=names(list(given)) or "no features", wanted=wanted, where=where)
 
 
-def number(value: Any, signature: Signature, index: int, name: str, where: str) -> int | float:
-    """A number that the model's dtype can hold, or the refusal that names its row and feature."""
-    place = f"row {index}, feature {show(name)}"
+Value = bool | int | float | str
+
+
+def value(given: Any, column: Column, row: int, where: str) -> Value:
+    """What a column can hold, or the refusal that names its row and feature.
+
+    Raises:
+        InvalidRows: it is of another kind, or outside the range of the column's dtype.
+    """
+    if given is None and column.missing:
+        return "" if column.dtype == TEXT else math.nan
+    if column.dtype == TEXT:
+        return _text(given, column, row, where)
+    if column.dtype == BOOL:
+        return _flag(given, column, row, where)
+    return _number(given, column, row, where)
+
+
+def _text(given: Any, column: Column, row: int, where: str) -> str:
+    place = f"row {row}, feature {show(column.name)}"
+    if not isinstance(given, str):
+        raise invalid(f"{place}: expected text, got {kind(given)}{_hint(given)}", given, "text", where)
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise invalid(f"{place}: {show(given)} is not Unicode", given, "Unicode", where) from None
+    return given
+
+
+def _flag(given: Any, column: Column, row: int, where: str) -> bool:
+    if not isinstance(given, bool):
+        place = f"row {row}, feature {show(column.name)}"
+        text = f"{place}: expected true or false, got {kind(given)}{_hint(given)}"
+        raise invalid(text, given, "true or false", where)
+    return given
+
+
+def _hint(given: Any) -> str:
+    return "; this model accepts no missing values" if given is None else ""
+
+
+def _number(value: Any, column: Column, row: int, where: str) -> int | float:
+    place = f"row {row}, feature {show(column.name)}"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        hint = "; this model accepts no missing values" if value is None else ""
-        raise invalid(f"{place}: expected a number, got {kind(value)}{hint}", value, "a number", where)
+        text = f"{place}: expected a number, got {kind(value)}{_hint(value)}"
+        raise invalid(text, value, "a number", where)
     if isinstance(value, float) and math.isnan(value):
         raise invalid(f"{place}: expected a finite number, got NaN", value, "a finite number", where)
-    low, high = bounds(signature.dtype)
+    low, high = bounds(column.dtype)
     if not low < value < high:
-        text = f"{place}: {show(value)} is outside the range of {signature.dtype}"
+        text = f"{place}: {show(value)} is outside the range of {column.dtype}"
         raise invalid(text, value, f"a number between {low:.8g} and {high:.8g}", where)
-    if np.dtype(signature.dtype).kind in "iu":
+    if np.dtype(column.dtype).kind in "iu":
         return _whole(value, place, where)
     return value
 

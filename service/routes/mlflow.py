@@ -18,7 +18,7 @@ from service.model import Door
 from service.payloads import formats, mlflow
 from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
-from service.signature import Rows
+from service.signature import Feeds
 
 INVOCATIONS = "/invocations"
 READS = (JSON, formats.CSV, formats.PARQUET)
@@ -49,23 +49,23 @@ class InvocationsRoute(HotRoute):
     """The door."""
 
     def open(self, call: Call) -> tuple[Door, MediaType]:
-        """The model must take one table of numbers; the form must be one that MLflow's server reads."""
+        """The model must take rows of columns; the form must be one that MLflow's server reads."""
         given = call.header(b"content-type")
         return call.model.door, content_type(given.encode("latin-1") if given else None, READS)
 
     async def answer(self, call: Call, opened: tuple[Door, MediaType]) -> Reply:
         """Rows in, predictions out."""
         (door, media), watch = opened, call.watch
-        rows = await _read_rows(call, door, media)
+        feeds = await _read_rows(call, door, media)
         watch.decode = watch.lap()
         signature = door.signature
-        [output] = await call.infer({signature.input: rows}, [signature.output], len(rows))
+        output, *_ = await call.infer(feeds, signature.outputs[:1], signature.count(feeds))
         body = mlflow.encode(door.encode.predictions(output))
         watch.encode = watch.lap()
         return Reply([(b"content-type", JSON.encode())], body)
 
 
-async def _read_rows(call: Call, door: Door, media: MediaType) -> Rows:
+async def _read_rows(call: Call, door: Door, media: MediaType) -> Feeds:
     if media.name == JSON:
         if len(call.body) <= INLINE_BYTES:
             return mlflow.decode(call.body, door.signature)

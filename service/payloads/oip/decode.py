@@ -62,15 +62,22 @@ class InferRequest:
 class Decoder:
     """Reads the requests for one model: on one thread by calling it, for it owns a parser; on any by `apart`.
 
-    With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself.
+    With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself; but NaN
+    stands for a missing value where `missing`, the name of an input and its columns, says so.
     """
 
     def __init__(
-        self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], *, finite: bool = False
+        self,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        finite: bool = False,
+        missing: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
         self._inputs = {spec.name: spec for spec in inputs}
         self._outputs = {spec.name: spec for spec in outputs if spec.is_tensor and spec.dtype != "bfloat16"}
         self._finite = finite
+        self._missing = missing or {}
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
         self._parser = simdjson.Parser()
 
@@ -148,10 +155,15 @@ class Decoder:
         if "data" in entry:
             raise refuse("it has both data and binary_data_size", got="both", wanted="one", where=where)
         data = tail.take(_binary_size(given["binary_data_size"], where), where)
-        return self._checked(binary_data.read(data, spec, shape, where), where)
+        return self._checked(binary_data.read(data, spec, shape, where), spec, where)
 
-    def _checked(self, array: NDArray[Any], where: str) -> NDArray[Any]:
-        if self._finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+    def _checked(self, array: NDArray[Any], spec: TensorSpec, where: str) -> NDArray[Any]:
+        if not self._finite or array.dtype.kind != "f":
+            return array
+        sound = np.isfinite(array)
+        if spec.name in self._missing:
+            sound |= self._missing[spec.name] & np.isnan(array)
+        if not sound.all():
             text = "it holds NaN or infinity; this model accepts no missing values"
             raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
         return array
@@ -190,7 +202,7 @@ class Decoder:
         if spec.dtype == "string":
             array: NDArray[Any] = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
         else:
-            array = self._checked(binary_data.read(body, spec, shape, where), where)
+            array = self._checked(binary_data.read(body, spec, shape, where), spec, where)
         feeds = {spec.name: array}
         return InferRequest(None, feeds, self._wanted([], binary=True), self._rows(feeds))
 

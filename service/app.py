@@ -18,8 +18,9 @@ from service.batching import Limits
 from service.counters import SLOTS
 from service.ledger import Ledger
 from service.model import Host
+from service.openapi.document import OpenApi
 from service.repository import Repository
-from service.routes import health, mlflow, models, oip
+from service.routes import documentation, health, mlflow, models, oip
 from service.routes.gate import WATCH, Gate, marks
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
@@ -87,6 +88,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         description="Predictions from folded ONNX models.",
         lifespan=_lifespan,
         responses=_RESPONSES,
+        # The document is that of the models loaded, and its page comes without a foreign host: see below.
+        openapi_url=None,
     )
     worker = worker or Worker()
     app.state.settings = settings
@@ -111,6 +114,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(oip.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
+    app.include_router(documentation.router)
+    app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     app.add_exception_handler(errors.RequestError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
 
 from service import __version__
 from service.metadata import Label
@@ -92,18 +93,18 @@ def add_invocations_route(app: FastAPI) -> None:
     )
 
 
-@router.get("/ping")
-@router.get("/health")
+@router.get("/ping", response_class=Response)
+@router.get("/health", response_class=Response)
 async def ready(request: Request) -> Response:
     """200 when some model answers, else 503; /health/live and /health/ready say the same in JSON."""
     status = 200 if request.app.state.repository.ready else 503
     return Response("\n", status, media_type=JSON)
 
 
-@router.get("/version")
+@router.get("/version", response_class=PlainTextResponse)
 async def version() -> Response:
     """The version of foldserve."""
-    return Response(__version__, media_type="text/plain")
+    return PlainTextResponse(__version__)
 
 
 def refusal(status: int, facts: Mapping[str, str]) -> tuple[int, dict[str, str]]:

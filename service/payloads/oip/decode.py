@@ -11,6 +11,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from service.errors import InvalidTensors
+from service.payloads import json_text
 from service.payloads.oip import binary_data, document, json_data
 from service.payloads.oip.binary_data import Tail
 from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
@@ -112,8 +113,10 @@ class Decoder:
             expected = sum(_brackets(entry, request) for entry in usual["inputs"])
         except _NOT_USUAL:
             return None
-        # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs.
-        return request if header.count(b"[") == 1 + ("outputs" in usual) + expected else None
+        # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs. Many
+        # objects may lie within each other.
+        same = header.count(b"[") == 1 + ("outputs" in usual) + expected
+        return request if same and header.count(b"{") <= json_text.DEEPEST else None
 
     def _request(self, document: Entry, tail: Tail) -> InferRequest:
         given = parameters(document, "body")

@@ -107,7 +107,7 @@ def _columns(value: Mapping[str, Any], signature: Signature) -> Feeds:
         text = f"the columns have {count} values, {show(odd)} has {lengths[odd]}"
         raise InvalidRows(text, got=f"{lengths[odd]} values", wanted=f"{count} values", where=f"inputs.{odd}")
     columns = [
-        [rules.value(item, column, row, f"inputs.{column.name}[{row}]") for row, item in enumerate(items)]
+        [rules.value(item, column, row, f"inputs.{column.name}", row) for row, item in enumerate(items)]
         for column, items in ((column, value[column.name]) for column in signature.columns)
     ]
     return feeds.of_rows(list(zip(*columns, strict=True)), signature, "inputs")

@@ -23,8 +23,8 @@ _NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, Ind
 
 
 class Decoder:
-    """Reads the bodies for one model: on one thread by calling it, for it owns a parser; on any by
-    `apart`."""
+    """Reads the bodies for one model: on one thread by calling it, or by `usual` and `strict` in turn, for it
+    owns a parser; on any by `apart`."""
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
@@ -42,6 +42,15 @@ class Decoder:
             InvalidRows: it is JSON, but not rows that fit the signature.
         """
         return self._decode(body, self._parser)
+
+    def usual(self, body: bytes) -> Feeds | None:
+        """The rows of a body of the usual form; None for any other."""
+        rows = self._decode_usual(body, self._parser) if self._usual else None
+        return None if rows is None else {self._name: rows}
+
+    def strict(self, body: bytes) -> Feeds:
+        """The rows of any body, in plain Python; on any thread. Raises what calling raises."""
+        return strict_json.decode(body, self._signature)
 
     def apart(self, body: bytes) -> Feeds:
         """The same, on any thread."""
@@ -72,7 +81,7 @@ class Decoder:
         width = self._width
         if brackets == 0:
             return values.reshape(1, -1) if len(values) == width else None
-        if brackets != len(inputs) or any(len(row) != width for row in inputs):
+        if brackets != len(inputs) or set(map(len, inputs)) != {width}:
             return None
         return values.reshape(brackets, -1)
 

@@ -13,7 +13,7 @@ from service.errors import InvalidRows
 from service.payloads import feeds, json_text, rules
 from service.payloads.rules import Value
 from service.payloads.values import kind, show
-from service.signature import Feeds, Signature
+from service.signature import Column, Feeds, Signature
 
 WANTED = '{"inputs": [[value, ...], ...]} or {"records": [{"feature": value, ...}, ...]}'
 _DOORS = ("inputs", "records")
@@ -116,9 +116,13 @@ def _row(
         text = f"row {index}: expected {expected or 'some'} features, got {len(row)}"
         raise InvalidRows(text, got=f"{len(row)} values", wanted=wanted, where=where)
     return [
-        rules.value(value, signature.column(column), index, f"{where}[{column}]")
-        for column, value in enumerate(row)
+        rules.value(value, column, index, where, position)
+        for position, (value, column) in enumerate(zip(row, _columns(signature, expected), strict=True))
     ]
+
+
+def _columns(signature: Signature, width: int) -> Sequence[Column]:
+    return signature.columns or [signature.column(index) for index in range(width)]
 
 
 def _record(record: Any, signature: Signature, index: int, where: str) -> list[Value]:
@@ -127,8 +131,7 @@ def _record(record: Any, signature: Signature, index: int, where: str) -> list[V
         raise rules.invalid(text, record, '{"feature": value, ...}', where)
     rules.check_names(record, signature, f"row {index}", where)
     return [
-        rules.value(record[column.name], column, index, f"{where}.{column.name}")
-        for column in signature.columns
+        rules.value(record[column.name], column, index, where, column.name) for column in signature.columns
     ]
 
 

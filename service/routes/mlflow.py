@@ -17,7 +17,7 @@ from service import __version__
 from service.metadata import Label
 from service.model import Door
 from service.payloads import formats, mlflow
-from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
+from service.routes.hot import Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
 from service.signature import Feeds
 
@@ -68,9 +68,7 @@ class InvocationsRoute(HotRoute):
 
 async def _read_rows(call: Call, door: Door, media: MediaType) -> Feeds:
     if media.name == JSON:
-        if len(call.body) <= INLINE_BYTES:
-            return mlflow.decode(call.body, door.signature)
-        return await call.beside(mlflow.decode, call.body, door.signature)
+        return await call.strictly(mlflow.decode, call.body, door.signature)
     most = formats.most_numbers(call.state.settings.max_body_bytes)
     # MLflow's server reads CSV with pandas, to which the first line is always the header.
     return await call.beside(formats.decode, media.name, call.body, door.signature, most, "present")

@@ -93,9 +93,10 @@ class PredictRoute(HotRoute):
 async def read_rows(call: Call, door: Door, exchange: Exchange) -> Feeds:
     """The rows of a body; a table or a long document is read beside the event loop."""
     if exchange.reads == JSON:
-        if len(call.body) <= INLINE_BYTES:
-            return door.decode(call.body)
-        return await call.beside(door.decode.apart, call.body)
+        if len(call.body) > INLINE_BYTES:
+            return await call.beside(door.decode.apart, call.body)
+        feeds = door.decode.usual(call.body)
+        return await call.strictly(door.decode.strict, call.body) if feeds is None else feeds
     most = formats.most_numbers(call.state.settings.max_body_bytes)
     header = formats.csv_header(exchange.parameters.get("header"))
     return await call.beside(formats.decode, exchange.reads, call.body, door.signature, most, header)

@@ -61,7 +61,10 @@ class InferRequest:
 
 
 class Decoder:
-    """Reads the requests for one model: on one thread by calling it, for it owns a parser; on any by `apart`.
+    """Reads the requests for one model: on one thread by calling it, or by `usual` and `strict` in turn, for
+    it owns a parser; on any by `apart`.
+
+    Text makes Python objects one by one, so a model that `has_text` is read slowly at best.
 
     With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself; but NaN
     stands for a missing value where `missing`, the name of an input and its columns, says so.
@@ -80,6 +83,7 @@ class Decoder:
         self._finite = finite
         self._missing = missing or {}
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
+        self.has_text = any(spec.dtype == "string" for spec in inputs)
         self._parser = simdjson.Parser()
 
     def __call__(self, body: bytes, json_length: str | None = None) -> InferRequest:
@@ -91,19 +95,34 @@ class Decoder:
         """
         return self._decode(body, json_length, self._parser)
 
+    def usual(self, body: bytes, json_length: str | None = None) -> InferRequest | None:
+        """The request in a body of the usual form; None for any other. Raises what calling raises."""
+        length = self._json_length(body, json_length)
+        if json_length is not None and length == 0:
+            return self._raw(memoryview(body))
+        return self._usual(body[:length], memoryview(body)[length:], self._parser)
+
+    def strict(self, body: bytes, json_length: str | None = None) -> InferRequest:
+        """The request in any body, in plain Python; on any thread. Raises what calling raises."""
+        return self._decode(body, json_length, None)
+
     def apart(self, body: bytes, json_length: str | None = None) -> InferRequest:
         """The same, on any thread."""
         return self._decode(body, json_length, simdjson.Parser())
 
-    def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser) -> InferRequest:
-        if self._closed:
-            raise refuse(self._closed, got="a request", wanted="another model", where="model")
-        length = len(body) if json_length is None else _json_length(json_length, len(body))
+    def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser | None) -> InferRequest:
+        length = self._json_length(body, json_length)
         if json_length is not None and length == 0:
             return self._raw(memoryview(body))
         header, tail = body[:length], memoryview(body)[length:]
-        request = self._usual(header, tail, parser)
+        request = self._usual(header, tail, parser) if parser else None
         return request or self._request(document.parse(header), Tail(tail))
+
+    def _json_length(self, body: bytes, given: str | None) -> int:
+        """How many bytes of the body are JSON."""
+        if self._closed:
+            raise refuse(self._closed, got="a request", wanted="another model", where="model")
+        return len(body) if given is None else _json_length(given, len(body))
 
     def _usual(self, header: bytes, tail: memoryview, parser: simdjson.Parser) -> InferRequest | None:
         """The request, when nothing about it is odd; None leaves it to the strict reader."""

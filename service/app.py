@@ -21,8 +21,9 @@ from service.keys import Keys
 from service.ledger import Ledger
 from service.metrics import Exposition
 from service.model import Host
+from service.openapi.document import OpenApi
 from service.repository import Policy, Repository, watching
-from service.routes import health, mlflow, models, oip, oip_repository
+from service.routes import documentation, health, mlflow, models, oip, oip_repository
 from service.routes.gate import WATCH
 from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
@@ -102,6 +103,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         lifespan=_lifespan,
         responses=_RESPONSES,
         telemetry=telemetry.configuration(UNOBSERVED),
+        # The document is that of the models loaded, and its page comes without a foreign host: see below.
+        openapi_url=None,
     )
     worker = worker or Worker()
     budget = Budget.of_machine(worker.count)
@@ -141,6 +144,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(oip_repository.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
+    app.include_router(documentation.router)
+    app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     if settings.metrics_port is None:
         app.router.routes.append(metrics_route(app.state.exposition))
     app.add_exception_handler(errors.RequestError, _answer)

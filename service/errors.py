@@ -251,10 +251,10 @@ class Unconfirmed(RequestError):
 
 
 class UnsupportedSignature(RequestError):
-    """The model is sound, but it does not take one table of numbers."""
+    """The model is sound, but it does not take rows of columns."""
 
     def __init__(self, reason: str) -> None:
-        wanted = "a model with one 2-D numeric input"
+        wanted = "a model with one 2-D input or one input per column"
         super().__init__(f"this door needs {wanted}: {reason}", got=reason, wanted=wanted, where="path")
 
 

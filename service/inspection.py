@@ -57,10 +57,14 @@ def _shape(spec: TensorSpec) -> str:
 def _features(metadata: ModelMetadata) -> Table:
     table = _table(f"features ({len(metadata.features)})", "name", "kind", "least", "most")
     for feature in metadata.features[:MOST_FEATURES]:
-        table.add_row(feature.name, feature.kind, f"{feature.minimum:.6g}", f"{feature.maximum:.6g}")
+        table.add_row(feature.name, feature.kind, _number(feature.minimum), _number(feature.maximum))
     if len(metadata.features) > MOST_FEATURES:
         table.add_row(f"… and {len(metadata.features) - MOST_FEATURES} more", "", "", "")
     return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def _facts(metadata: ModelMetadata) -> Table:

@@ -29,13 +29,17 @@ class Feature(_Record):
     """One column of the input."""
 
     name: str
-    kind: Literal["numeric"] = "numeric"
-    minimum: float
-    """The smallest value in the training rows."""
-    maximum: float
-    """The largest value in the training rows."""
+    kind: Literal["numeric", "categorical"] = "numeric"
+    minimum: float | None = None
+    """The smallest value in the training rows; None for text."""
+    maximum: float | None = None
+    """The largest value in the training rows; None for text."""
+    categories: tuple[str, ...] | None = None
+    """The texts of the training rows; others are accepted too."""
     missing: bool = False
     """Whether null is accepted."""
+    unit: str | None = None
+    """What its numbers count, such as "years"."""
 
 
 class FoldEntry(_Record):
@@ -92,7 +96,7 @@ class Certificate(_Record):
 class GoldenRows(_Record):
     """Inputs with the outputs the file gave when it was certified."""
 
-    inputs: tuple[tuple[float, ...], ...]
+    inputs: tuple[tuple[bool | float | str | None, ...], ...]
     outputs: tuple[tuple[float, ...], ...]
     tolerance: float = Field(gt=0)
     """The largest row error at which an output counts as reproduced."""
@@ -125,6 +129,8 @@ class ModelMetadata(_Record):
     task: Task
     target: str
     features: tuple[Feature, ...]
+    unit: str | None = None
+    """What the target's numbers count."""
     classes: tuple[Label, ...] | None = None
     epsilon: float | None = None
     """The ε of its Batch Normalization layers; None when it had none."""

@@ -29,10 +29,10 @@ from service.errors import (
 )
 from service.ledger import Ledger
 from service.metadata import ModelMetadata, read_metadata
-from service.payloads import oip
+from service.payloads import oip, strict_json
 from service.payloads.predict_json import Decoder, Encoder
 from service.session import ActualDevice, Session, Tuning, input_fault
-from service.signature import Rows, Signature, read_signature
+from service.signature import Signature, read_signature
 from service.watch import Watch
 
 INLINE_SECONDS = 0.5e-3
@@ -64,7 +64,7 @@ class Host:
 
 
 class Door(NamedTuple):
-    """What /predict needs of a model that takes one table of numbers."""
+    """What /predict needs of a model that takes rows of columns."""
 
     signature: Signature
     decode: Decoder
@@ -131,7 +131,12 @@ class ServedModel:
         self._prove()
         self.tensors = TensorDoor(
             # The rule of the tables: a model that says what it was trained on takes no missing values.
-            oip.Decoder(self.session.inputs, self.session.outputs, finite=self.metadata is not None),
+            oip.Decoder(
+                self.session.inputs,
+                self.session.outputs,
+                finite=self.metadata is not None,
+                missing={} if isinstance(self._door, UnsupportedSignature) else self._door.signature.missing,
+            ),
             oip.Encoder(name, version, self.session.outputs),
         )
         self.counters = counters or Counters(host.ledger.block(f"{name}/{version}"))
@@ -142,7 +147,7 @@ class ServedModel:
         """What /predict needs.
 
         Raises:
-            UnsupportedSignature: the model does not take one table of numbers.
+            UnsupportedSignature: the model does not take rows of columns.
         """
         if isinstance(self._door, UnsupportedSignature):
             # A new one each time: an error that is kept keeps whatever was at work when it was raised.
@@ -163,16 +168,14 @@ class ServedModel:
         watch.model, watch.version = self.name, self.version
         return Serving(self.counters, watch)
 
-    def predict(self, rows: Rows) -> Array:
-        """The predictions for a validated batch, (rows, outputs)."""
-        signature = self.door.signature
-        return self.run({signature.input: rows}, [signature.output])[0]
+    def predict(self, feeds: Feeds) -> list[Array]:
+        """The predictions for a validated batch, (rows, outputs), and what stands beside them."""
+        return self.run(feeds, self.door.signature.outputs)
 
-    async def predict_async(self, rows: Rows, watch: Watch) -> Array:
+    async def predict_async(self, feeds: Feeds, watch: Watch) -> list[Array]:
         """The same without holding up the event loop; raises what `infer` raises."""
         signature = self.door.signature
-        [output] = await self.infer({signature.input: rows}, [signature.output], len(rows), watch)
-        return output
+        return await self.infer(feeds, signature.outputs, signature.count(feeds), watch)
 
     def run(self, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:
         """The outputs named, in that order. Safe to call from several threads at once.
@@ -220,9 +223,17 @@ class ServedModel:
         )
 
     def _prove(self) -> None:
+        """Compare what the file answers now with what it answered when it was certified."""
         golden = self.metadata.golden if self.metadata else None
-        if golden is not None and not isinstance(self._door, UnsupportedSignature):
-            trial.prove_golden_rows(golden, self.predict, self._door.signature.dtype, self.session)
+        if golden is None or not golden.inputs or isinstance(self._door, UnsupportedSignature):
+            return
+        rows = [list(row) for row in golden.inputs]
+        try:
+            feeds = strict_json.of_lists(rows, self._door.signature, "golden")
+        except RequestError as error:
+            reason = f"its golden rows do not fit it: {error}"
+            raise UnreadableModel(self.session.path, reason, stage="golden") from error
+        trial.prove_golden_rows(golden, self.predict(feeds)[0], self.session)
 
     def _measure(self) -> Cost:
         """What a run costs; a long one gets the host's threads when it is much faster with them."""
@@ -234,8 +245,9 @@ class ServedModel:
                 if cost.of(64) > _WORTH_A_POOL * faster.of(64):
                     self.session, cost = pooled, faster
         except Exception as error:
-            # Rows of a table can always be made up; for other graphs a failure may be the trial's own.
-            if isinstance(self._door, UnsupportedSignature) or self._door.signature.width is None:
+            # Rows of numbers can always be made up; for other graphs a failure may be the trial's own.
+            door = self._door
+            if isinstance(door, UnsupportedSignature) or not (door.signature.table and door.signature.width):
                 return trial.UNTRIED
             reason = f"a trial run failed: {str(error).splitlines()[0]}"
             raise UnreadableModel(self.session.path, reason, stage="trial") from error

@@ -16,7 +16,7 @@ from service.errors import RequestError, UnreadableTable
 from service.metadata import ModelMetadata
 from service.model import ServedModel
 from service.payloads import matrix, tabular
-from service.signature import Rows, Signature
+from service.signature import Feeds, Signature
 
 CHUNK = 8192
 
@@ -25,15 +25,17 @@ CHUNK = 8192
 class Predictions:
     """What a model says of some rows.
 
-    Shape: outputs (rows, outputs), as the graph gives them.
+    Shape: outputs (rows, outputs), as the graph gives them; probabilities beside them when they are labels.
     """
 
     outputs: NDArray[np.generic]
     metadata: ModelMetadata | None
+    probabilities: NDArray[np.generic] | None = None
 
     def frame(self) -> pl.DataFrame:
         """A column `prediction`, then one column for each class's probability or further output."""
-        return tabular.predictions(self.outputs, self.metadata.classes if self.metadata else None)
+        classes = self.metadata.classes if self.metadata else None
+        return tabular.predictions(self.outputs, classes, self.probabilities)
 
 
 def predict_file(model_file: Path, data: Path) -> Predictions:
@@ -41,20 +43,25 @@ def predict_file(model_file: Path, data: Path) -> Predictions:
 
     Raises:
         UnreadableModel: the model file is not in order.
-        UnreadableTable: the table cannot be read, lacks a feature, or a value is not a number.
-        UnsupportedSignature: the model does not take one table of numbers.
+        UnreadableTable: the table cannot be read, lacks a feature, or a value does not fit.
+        UnsupportedSignature: the model does not take rows of columns.
     """
     model = ServedModel(model_file.parent.parent.name or "model", 1, model_file)
-    rows = read_rows(data, model.door.signature)
-    outputs = [model.predict(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
-    return Predictions(np.concatenate(outputs), model.metadata)
+    signature = model.door.signature
+    feeds = read_rows(data, signature)
+    parts = [
+        model.predict({name: array[start : start + CHUNK] for name, array in feeds.items()})
+        for start in range(0, signature.count(feeds), CHUNK)
+    ]
+    outputs, *beside = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Predictions(outputs, model.metadata, *beside)
 
 
-def read_rows(path: Path, signature: Signature) -> Rows:
+def read_rows(path: Path, signature: Signature) -> Feeds:
     """The feature columns of a table, in the signature's order and dtype, by the rules of /predict.
 
     Raises:
-        UnreadableTable: the file cannot be read, lacks a feature, or a value is not a number.
+        UnreadableTable: the file cannot be read, lacks a feature, or a value does not fit.
     """
     if not path.is_file():
         raise UnreadableTable(path, "there is no such file")
@@ -66,7 +73,7 @@ def read_rows(path: Path, signature: Signature) -> Rows:
         raise UnreadableTable(path, str(error)) from error
 
 
-def _rows(path: Path, signature: Signature) -> Rows:
+def _rows(path: Path, signature: Signature) -> Feeds:
     if path.suffix not in (".csv", ".parquet") and not path.name.endswith(".csv.gz"):
         raise UnreadableTable(path, "expected .csv, .csv.gz, .parquet or .npz (an array X)")
     frame = tabular.read_file(path, signature)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from service.metadata import KEY
 
 FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
+BOOL = TensorProto.BOOL
+CITIES = ["Oslo", "Köln", "北京"]
 
 _PLAIN = frozenset(
     [
@@ -100,6 +103,78 @@ def of_all_datatypes() -> onnx.ModelProto:
         [helper.make_tensor_value_info(y, kind, ["N", "M"]) for y, kind in names.values()],
         [],
     )
+
+
+def one_input_per_column() -> onnx.ModelProto:
+    """What skl2onnx makes of a data frame: a number, a double, an integer, a truth value and a text go in, a
+    label and its probabilities come out; unknown cities count as none."""
+    nodes = [
+        helper.make_node("LabelEncoder", ["city"], ["place"], domain="ai.onnx.ml", **_encoding(CITIES)),
+        *(helper.make_node("Cast", [name], [f"{name}_f"], to=FLOAT) for name in ("score", "vip", "place")),
+        helper.make_node("Cast", ["visits"], ["visits_v"], to=FLOAT),
+        helper.make_node("Reshape", ["visits_v", "column"], ["visits_f"]),
+        helper.make_node("Concat", ["age", "score_f", "visits_f", "vip_f", "place_f"], ["all"], axis=1),
+        helper.make_node("Gemm", ["all", "W"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["probabilities"], axis=-1),
+        helper.make_node("ArgMax", ["z"], ["best"], axis=1, keepdims=0),
+        helper.make_node(
+            "LabelEncoder", ["best"], ["label"], domain="ai.onnx.ml",
+            keys_int64s=[0, 1], values_strings=["no", "yes"],
+        ),
+    ]  # fmt: skip
+    weight = np.array([[0.5, -0.5], [-1, 1], [0.1, 0.2], [0, 1], [0.3, -0.2]], np.float32)
+    model = _model(
+        nodes,
+        [
+            helper.make_tensor_value_info("age", FLOAT, [None, 1]),
+            helper.make_tensor_value_info("score", DOUBLE, [None, 1]),
+            helper.make_tensor_value_info("visits", INT64, [None]),
+            helper.make_tensor_value_info("vip", BOOL, [None, 1]),
+            helper.make_tensor_value_info("city", STRING, [None, 1]),
+        ],
+        [
+            helper.make_tensor_value_info("label", STRING, [None]),
+            helper.make_tensor_value_info("probabilities", FLOAT, [None, 2]),
+        ],
+        [numpy_helper.from_array(weight, "W"), numpy_helper.from_array(np.array([-1, 1]), "column")],
+    )
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    return model
+
+
+def numeric_and_categorical(properties: dict[str, str]) -> onnx.ModelProto:
+    """What `foldserve train` makes of a mixed table: numbers in one input, texts in another. A missing number
+    counts as 100, a missing text as 10, an unknown one as −1."""
+    texts = ["", *CITIES]
+    nodes = [
+        helper.make_node("IsNaN", ["numeric"], ["gaps"]),
+        helper.make_node("Where", ["gaps", "hundred", "numeric"], ["numbers"]),
+        helper.make_node("LabelEncoder", ["categorical"], ["place"], domain="ai.onnx.ml", **_encoding(texts)),
+        helper.make_node("Cast", ["place"], ["places"], to=FLOAT),
+        helper.make_node("Concat", ["numbers", "places"], ["all"], axis=1),
+        helper.make_node("Gemm", ["all", "W"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["probabilities"], axis=-1),
+    ]
+    weight = np.array([[0.01, 0.02], [-0.1, 0.1], [0.3, -0.2]], np.float32)
+    model = _model(
+        nodes,
+        [
+            helper.make_tensor_value_info("numeric", FLOAT, ["N", 2]),
+            helper.make_tensor_value_info("categorical", STRING, ["N", 1]),
+        ],
+        [helper.make_tensor_value_info("probabilities", FLOAT, ["N", 2])],
+        [
+            numpy_helper.from_array(weight, "W"),
+            numpy_helper.from_array(np.array(100, np.float32), "hundred"),
+        ],
+    )
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    helper.set_model_props(model, properties)
+    return model
+
+
+def _encoding(texts: list[str]) -> dict[str, Any]:
+    return {"keys_strings": texts, "values_int64s": list(range(len(texts))), "default_int64": -1}
 
 
 def lookup() -> onnx.ModelProto:

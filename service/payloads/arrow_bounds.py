@@ -1,34 +1,45 @@
 """What an Arrow IPC stream claims to hold, checked message by message before anything is unpacked.
 
 The reader asks for as much memory as a message's lengths say, compressed or not; see `parquet_bounds`. What
-passes has flat columns of integers and floats only, every column as long as its batch, every buffer inside
-its message and, once unpacked, no larger than its values need, and no more numbers in all than the limit.
+passes has flat columns of numbers only, and of truth values and text for a model that takes those; every
+column as long as its batch, every buffer inside its message and, once unpacked, no larger than its values
+need; no more values in all than the limit, and no more bytes of text than twice that, which is what a body
+of the largest size can hold.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterator
+from typing import NamedTuple, TypeVar
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
 from service.payloads.extent import Extent
 from service.payloads.values import show
+from service.signature import BOOL, TEXT
 
-WANTED = "an Arrow IPC stream with one column of numbers per feature"
+WANTED = "an Arrow IPC stream with one column per feature"
 MOST_BATCHES = 10_000
 _SCHEMA, _BATCH = 1, 3
-_INT, _FLOAT, _BOOL = 2, 3, 6
+_INT, _FLOAT, _TEXT, _BOOL, _LARGE_TEXT, _TEXT_VIEW = 2, 3, 5, 6, 20, 24
+_OFFSETS = {_TEXT: 32, _LARGE_TEXT: 64}
+_VIEW_BITS = 128
 _FLOAT_BITS = {0: 16, 1: 32, 2: 64}
 _CONTINUES = 0xFFFFFFFF
 _SLACK = 128
+_Value = TypeVar("_Value")
 
 
 class Column(NamedTuple):
-    """A column of numbers: its name and the bytes of one value."""
+    """A column: its name, the bits of one value, and which of the forms of text it has, if any."""
 
     name: str
-    size: int
+    bits: int
+    text: int | None = None
+
+    def needed(self, rows: int) -> int:
+        """The bytes of its values; for text those of the places where each begins, or of its views."""
+        return ((rows + (self.text in _OFFSETS)) * self.bits + 7) // 8
 
 
 class _Table:
@@ -76,6 +87,11 @@ class _Table:
         start, count = self.vector(field, 16)
         return list(struct.iter_unpack("<qq", self._data[start : start + 16 * count]))
 
+    def numbers(self, field: int) -> list[int]:
+        """A vector of 64-bit integers."""
+        start, count = self.vector(field, 8)
+        return [number for (number,) in struct.iter_unpack("<q", self._data[start : start + 8 * count])]
+
     def text(self, field: int) -> str:
         """A string."""
         start, count = self.vector(field, 1)
@@ -96,16 +112,16 @@ class _Table:
         return value
 
 
-def check(body: bytes, most_columns: int, most: int) -> Extent:
-    """The extent of a stream that can be read safely.
+def check(body: bytes, most_columns: int, most: int, kinds: Collection[str] = ()) -> Extent:
+    """The extent of a stream that can be read safely; `kinds` may name "bool" and "string" beside numbers.
 
     Raises:
         MalformedBody: it is not an Arrow stream, or its lengths contradict each other.
-        InvalidRows: it has columns that are not numbers, or too many.
-        TooManyNumbers: it holds more numbers than the limit.
+        InvalidRows: it has columns of another kind, or too many.
+        TooManyNumbers: it holds more values or text than the limit.
     """
     try:
-        return _check(body, most_columns, most)
+        return _check(body, most_columns, most, kinds)
     except (struct.error, RecursionError) as error:
         raise malformed("a message is damaged") from error
 
@@ -115,13 +131,13 @@ def malformed(reason: str) -> MalformedBody:
     return MalformedBody(f"the body is not an Arrow stream: {reason}", got=reason, wanted=WANTED)
 
 
-def _check(body: bytes, most_columns: int, most: int) -> Extent:
+def _check(body: bytes, most_columns: int, most: int, kinds: Collection[str]) -> Extent:
     messages = _messages(memoryview(body))
     first, _ = next(messages, (None, None))
     if first is None or first.number(1, "<B") != _SCHEMA:
         raise malformed("it does not start with a schema")
-    columns = _columns(_header(first), most_columns)
-    rows = 0
+    columns = _columns(_header(first), most_columns, kinds)
+    rows = texts = 0
     for index, (message, data) in enumerate(messages):
         if message.number(1, "<B") != _BATCH or index >= MOST_BATCHES:
             raise malformed(f"expected at most {MOST_BATCHES} record batches and nothing else")
@@ -130,7 +146,9 @@ def _check(body: bytes, most_columns: int, most: int) -> Extent:
         rows += count
         if count >= 0 and rows * len(columns) > most:
             raise TooManyNumbers(rows * len(columns), most)
-        _check_batch(batch, data, columns, count)
+        texts += _check_batch(batch, data, columns, count)
+        if texts > 2 * most:
+            raise TooManyNumbers(texts // 2, most)
     return Extent([column.name for column in columns], rows)
 
 
@@ -163,19 +181,23 @@ def _header(message: _Table) -> _Table:
     return header
 
 
-def _columns(schema: _Table, most: int) -> list[Column]:
+def _columns(schema: _Table, most: int, kinds: Collection[str]) -> list[Column]:
     _, count = schema.vector(1, 4)
     if count > most:
         text = f"expected at most {most} columns, got {count}"
         raise InvalidRows(text, got=f"{count} columns", wanted=f"{most} columns", where="columns")
     if schema.number(0, "<h"):
         raise malformed("its numbers are big-endian")
-    return [_column(field) for field in schema.tables(1)]
+    return [_column(field, kinds) for field in schema.tables(1)]
 
 
-def _column(field: _Table) -> Column:
+def _column(field: _Table, kinds: Collection[str]) -> Column:
     name, kind, form = field.text(0), field.number(2, "<B"), field.table(3)
     plain = field.table(4) is None and not field.vector(5, 4)[1]
+    if plain and BOOL in kinds and kind == _BOOL:
+        return Column(name, 1)
+    if plain and TEXT in kinds and kind in (_TEXT, _LARGE_TEXT, _TEXT_VIEW):
+        return Column(name, _OFFSETS.get(kind, _VIEW_BITS), kind)
     if kind not in (_INT, _FLOAT) or form is None or not plain:
         came = "booleans" if kind == _BOOL else "text, bytes or another type"
         place = f"column {show(name)}"
@@ -185,33 +207,53 @@ def _column(field: _Table) -> Column:
     bits = form.number(0, "<i") if kind == _INT else _FLOAT_BITS.get(form.number(0, "<h"), 0)
     if bits not in (8, 16, 32, 64):
         raise malformed(f"column {show(name)} has numbers of {bits} bits")
-    return Column(name, bits // 8)
+    return Column(name, bits)
 
 
-def _check_batch(batch: _Table, data: memoryview, columns: list[Column], rows: int) -> None:
-    nodes, buffers = batch.pairs(1), batch.pairs(2)
-    if rows < 0 or len(nodes) != len(columns) or len(buffers) != 2 * len(columns):
+def _check_batch(batch: _Table, data: memoryview, columns: list[Column], rows: int) -> int:
+    """How many bytes the texts of a batch take; everything else is as large as it must be."""
+    nodes, buffers = batch.pairs(1), iter(batch.pairs(2))
+    if rows < 0 or len(nodes) != len(columns):
         raise malformed("a batch lacks columns")
-    packed = batch.table(3) is not None
-    for index, (column, (length, nulls)) in enumerate(zip(columns, nodes, strict=True)):
+    packed, views = batch.table(3) is not None, iter(batch.numbers(4))
+    texts = 0
+    for column, (length, nulls) in zip(columns, nodes, strict=True):
         if length != rows or not 0 <= nulls <= rows:
             raise malformed(f"column {show(column.name)} is not as long as its batch")
-        mask, values = buffers[2 * index : 2 * index + 2]
-        _check_buffer(data, mask, (rows + 7) // 8, packed=packed, optional=not nulls)
-        _check_buffer(data, values, rows * column.size, packed=packed, optional=False)
+        _check_buffer(data, _next(buffers), (rows + 7) // 8, packed=packed, optional=not nulls)
+        _check_buffer(data, _next(buffers), column.needed(rows), packed=packed, optional=not rows)
+        more = _next(views) if column.text == _TEXT_VIEW else int(column.text is not None)
+        sizes = [_unpacked(data, _next(buffers), packed=packed) for _ in range(more)]
+        if more < 0 or min(sizes, default=0) < 0:
+            raise malformed(f"the texts of column {show(column.name)} have a length below zero")
+        texts += sum(sizes)
+    if next(buffers, None) is not None:
+        raise malformed("a batch has more buffers than its columns")
+    return texts
+
+
+def _next(values: Iterator[_Value]) -> _Value:
+    value = next(values, None)
+    if value is None:
+        raise malformed("a batch lacks columns")
+    return value
 
 
 def _check_buffer(
     data: memoryview, buffer: tuple[int, int], needed: int, *, packed: bool, optional: bool
 ) -> None:
     """A buffer lies within its message and unpacks to what is needed, give or take the padding."""
+    unpacked = _unpacked(data, buffer, packed=packed)
+    if buffer[1] == 0 and (optional or not needed):
+        return
+    if unpacked < needed or (packed and unpacked > needed + _SLACK):
+        raise malformed(f"a buffer of {unpacked} bytes cannot hold {needed}")
+
+
+def _unpacked(data: memoryview, buffer: tuple[int, int], *, packed: bool) -> int:
+    """The bytes of a buffer once it is unpacked."""
     start, size = buffer
     if start < 0 or size < 0 or start + size > len(data):
         raise malformed("a buffer lies outside its message")
-    if size == 0 and (optional or not needed):
-        return
-    unpacked = struct.unpack_from("<q", data, start)[0] if packed else size
-    if unpacked == -1:
-        unpacked = size - 8
-    if unpacked < needed or (packed and unpacked > needed + _SLACK):
-        raise malformed(f"a buffer of {unpacked} bytes cannot hold {needed}")
+    unpacked: int = struct.unpack_from("<q", data, start)[0] if packed and size else size
+    return size - 8 if unpacked == -1 else unpacked

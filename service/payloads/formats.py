@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.metadata import Label
 from service.payloads import npy
-from service.signature import Rows, Signature
+from service.signature import Feeds, Signature
 
 CSV = "text/csv"
 ARROW = "application/vnd.apache.arrow.stream"
@@ -34,7 +34,7 @@ def csv_header(parameter: str | None) -> Header | None:
     return found.get(parameter)
 
 
-def decode(media: str, body: bytes, signature: Signature, most: int, header: Header | None) -> Rows:
+def decode(media: str, body: bytes, signature: Signature, most: int, header: Header | None) -> Feeds:
     """The rows of a body in one of TABLES; `header` is what is known of a CSV's first line.
 
     Raises:
@@ -52,11 +52,16 @@ def decode(media: str, body: bytes, signature: Signature, most: int, header: Hea
     return read(body, signature, most)
 
 
-def encode(media: str, output: NDArray[Any], classes: Sequence[Label] | None) -> bytes:
-    """A model's output in one of TABLES."""
+def encode(
+    media: str,
+    output: NDArray[Any],
+    classes: Sequence[Label] | None,
+    probabilities: NDArray[Any] | None = None,
+) -> bytes:
+    """A model's output in one of TABLES; an npy answer has no room for the probabilities beside labels."""
     if media == NPY:
         return npy.encode(output)
     from service.payloads import tabular
 
     write = {CSV: tabular.encode_csv, ARROW: tabular.encode_arrow, PARQUET: tabular.encode_parquet}[media]
-    return write(output, classes)
+    return write(output, classes, probabilities)

@@ -1,4 +1,4 @@
-"""Arrays of any numeric dtype → one validated array in the model's dtype, by the rules of /predict in JSON.
+"""Arrays of any dtype → validated arrays in the dtypes of the columns, by the rules of /predict in JSON.
 
 A JSON number is a float64 (or an exact integer) that is then rounded once to the model's dtype. Arrays go the
 same way, so the same number gives the same bits whatever form it came in.
@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidRows
-from service.payloads import rules
+from service.payloads import feeds, rules
 from service.payloads.values import show
-from service.signature import Rows, Signature
-
-Array = NDArray[Any]
+from service.signature import NUMERIC, Array, Column, Feeds, Signature
 
 
-def from_array(values: Array, signature: Signature, where: str = "array") -> Rows:
+def from_array(values: Array, signature: Signature, where: str = "array") -> Feeds:
     """The rows of one numeric array. Shape: (rows, features), or (features,) for a single row.
 
     Raises:
-        InvalidRows: shape, width or a value does not fit.
+        InvalidRows: shape, width or a value does not fit, or the model takes more than one table of numbers.
     """
+    if (entry := signature.table) is None:
+        text = "this model takes columns of their own, not one table of numbers: send JSON, CSV or Parquet"
+        raise _unfit(text, values, "a form with columns", where)
     table = values.reshape(1, -1) if values.ndim == 1 else values
     width = signature.width or (table.shape[1] if table.ndim == 2 else 0)
     if values.dtype.kind not in "iuf" or values.dtype.itemsize > 8:
@@ -34,28 +35,43 @@ def from_array(values: Array, signature: Signature, where: str = "array") -> Row
         wanted = f"[rows, {width or 'features'}]"
         raise _unfit(f"expected shape {wanted}, got {list(values.shape)}", values, wanted, where)
     rules.check_count(len(table), signature, where)
-    rows, faulty = convert(table, signature.dtype)
+    rows, faulty = convert(table, entry.dtype)
     if faulty.any():
-        row, column = (int(index) for index in np.argwhere(faulty)[0])
-        refuse(table[row, column].item(), signature, row, column)
-    return rows
+        _refuse_first(table, faulty, signature)
+    return {entry.name: rows}
 
 
-def from_columns(columns: Sequence[Array], signature: Signature, where: str = "table") -> Rows:
+def from_columns(columns: Sequence[Array], signature: Signature, where: str = "table") -> Feeds:
     """The rows of one array per feature, in the model's order. Shape: each (rows,).
+
+    Text and truth values must be in their column's dtype already; numbers may have any.
 
     Raises:
         InvalidRows: there are no rows, or a value does not fit.
     """
-    count = len(columns[0]) if columns else 0
-    rules.check_count(count, signature, where)
-    rows = np.empty((count, len(columns)), signature.dtype)
-    for index, column in enumerate(columns):
-        rows[:, index], faulty = convert(column, signature.dtype)
-        if faulty.any():
-            row = int(faulty.argmax())
-            refuse(column[row].item(), signature, row, index)
-    return rows
+    rules.check_count(len(columns[0]) if columns else 0, signature, where)
+    fitting = [_fitting(values, signature.column(i), i, signature) for i, values in enumerate(columns)]
+    return feeds.of_columns(fitting, signature)
+
+
+def _fitting(values: Array, column: Column, index: int, signature: Signature) -> Array:
+    if column.dtype not in NUMERIC:
+        return values
+    converted, faulty = convert(values, column.dtype)
+    if column.missing:
+        faulty &= ~np.isnan(converted)
+    if faulty.any():
+        row = int(faulty.argmax())
+        refuse(values[row].item(), signature, row, index)
+    return converted
+
+
+def _refuse_first(table: Array, faulty: NDArray[np.bool_], signature: Signature) -> None:
+    """Refuse the first value that does not fit, unless it is NaN where values may be missing."""
+    for row, index in np.argwhere(faulty).tolist():
+        value = table[row, index].item()
+        if not (signature.column(index).missing and np.isnan(value)):
+            refuse(value, signature, row, index)
 
 
 def convert(values: Array, dtype: str) -> tuple[Array, NDArray[np.bool_]]:
@@ -75,11 +91,11 @@ def refuse(value: object, signature: Signature, row: int, column: int) -> NoRetu
     Raises:
         InvalidRows: always.
     """
-    name = signature.feature(column)
-    where = f"row {row}, feature {show(name)}"
-    rules.number(value, signature, row, name, where)
+    feature = signature.column(column)
+    where = f"row {row}, feature {show(feature.name)}"
+    rules.value(value, feature, row, where)
     # Only a decoder that disagrees with the rules gets here; the caller is still owed a plain refusal.
-    raise rules.invalid(f"{where}: {show(value)} cannot be read", value, "a number", where)
+    raise rules.invalid(f"{where}: {show(value)} cannot be read", value, "another value", where)
 
 
 def _beyond(values: Array, target: np.dtype[Any]) -> NDArray[np.bool_]:

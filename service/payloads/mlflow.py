@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from service.errors import InvalidRows
-from service.payloads import rules, strict_json
+from service.payloads import feeds, rules, strict_json
 from service.payloads.values import kind, names, show
-from service.signature import Rows, Signature
+from service.signature import Feeds, Signature
 
 KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 WANTED = "an object with one of " + ", ".join(KEYS)
-_SPLIT = '{"columns": [name, ...], "data": [[number, ...], ...]}'
+_SPLIT = '{"columns": [name, ...], "data": [[value, ...], ...]}'
 
 
-def decode(body: bytes, signature: Signature) -> Rows:
+def decode(body: bytes, signature: Signature) -> Feeds:
     """The rows of a body; `params` are accepted and have no meaning here.
 
     Raises:
@@ -56,7 +54,7 @@ def _door(document: Any) -> tuple[str, Any]:
     return given[0], document[given[0]]
 
 
-def _split(value: Any, signature: Signature) -> Rows:
+def _split(value: Any, signature: Signature) -> Feeds:
     """Columns by name in any order when the model has names, by position when it is bare."""
     door = "dataframe_split"
     if not isinstance(value, dict) or not {"columns", "data"} <= set(value) <= {"columns", "index", "data"}:
@@ -94,11 +92,13 @@ def _picked(row: Any, order: list[int]) -> Any:
     return [row[index] for index in order] if isinstance(row, list) and len(row) == len(order) else row
 
 
-def _columns(value: Mapping[str, Any], signature: Signature) -> Rows:
-    """{"feature": [number, ...], ...}, or the whole table under the name of the graph's input."""
-    table = value.get(signature.input)
-    if len(value) == 1 and isinstance(table, list) and any(isinstance(row, list) for row in table):
-        return strict_json.of_lists(table, signature, f"inputs.{signature.input}")
+def _columns(value: Mapping[str, Any], signature: Signature) -> Feeds:
+    """{"feature": [value, ...], ...}, or a table for each of the graph's inputs under its name."""
+    only = signature.inputs[0].name
+    if len(signature.inputs) == 1 and set(value) == {only} and _is_table(value[only]):
+        return strict_json.of_lists(value[only], signature, f"inputs.{only}")
+    if set(value) == {entry.name for entry in signature.inputs} and any(map(_is_table, value.values())):
+        value = _out_of_tables(value, signature)
     rules.check_names(value, signature, "inputs", "inputs")
     lengths = {name: _length(name, column) for name, column in value.items()}
     count = next(iter(lengths.values()), 0)
@@ -106,21 +106,39 @@ def _columns(value: Mapping[str, Any], signature: Signature) -> Rows:
     if odd is not None:
         text = f"the columns have {count} values, {show(odd)} has {lengths[odd]}"
         raise InvalidRows(text, got=f"{lengths[odd]} values", wanted=f"{count} values", where=f"inputs.{odd}")
-    rules.check_count(count, signature, "inputs")
-    rows = np.empty((count, len(signature.features)), signature.dtype)
-    for index, name in enumerate(signature.features):
-        rows[:, index] = np.array(
-            [
-                rules.number(number, signature, row, name, f"inputs.{name}[{row}]")
-                for row, number in enumerate(value[name])
-            ],
-            signature.dtype,
-        )
-    return rows
+    columns = [
+        [rules.value(item, column, row, f"inputs.{column.name}", row) for row, item in enumerate(items)]
+        for column, items in ((column, value[column.name]) for column in signature.columns)
+    ]
+    return feeds.of_rows(list(zip(*columns, strict=True)), signature, "inputs")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(row, list) for row in value)
+
+
+def _out_of_tables(value: Mapping[str, Any], signature: Signature) -> Mapping[str, Any]:
+    """The columns of tables, by feature; what is no table stays as it is, to be judged as a column."""
+    columns = {}
+    for entry in signature.inputs:
+        table, width = value[entry.name], len(entry.columns)
+        for position, index in enumerate(entry.columns):
+            name = signature.features[index]
+            columns[name] = _column(table, position, width, entry.name) if _is_table(table) else table
+    return columns
+
+
+def _column(table: list[Any], position: int, width: int, name: str) -> list[Any]:
+    for index, row in enumerate(table):
+        if not isinstance(row, list) or len(row) != width:
+            came = f"{len(row)} values" if isinstance(row, list) else kind(row)
+            text = f"row {index} of input {show(name)}: expected a list of {width} values, got {came}"
+            raise InvalidRows(text, got=came, wanted=f"{width} values", where=f"inputs.{name}[{index}]")
+    return [row[position] for row in table]
 
 
 def _length(name: str, column: Any) -> int:
     if not isinstance(column, list):
-        text = f"column {show(name)} is {kind(column)}, expected a list of numbers"
-        raise rules.invalid(text, column, "a list of numbers", f"inputs.{name}")
+        text = f"column {show(name)} is {kind(column)}, expected a list of values"
+        raise rules.invalid(text, column, "a list of values", f"inputs.{name}")
     return len(column)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.errors import MalformedBody, TooManyNumbers
 from service.payloads import matrix
-from service.signature import Rows, Signature
+from service.signature import Feeds, Signature
 
 WANTED = "a numeric array [rows, features] as numpy.save writes it"
 LONGEST_HEADER = 4096
@@ -35,7 +35,7 @@ class Header(NamedTuple):
     offset: int
 
 
-def decode(body: bytes, signature: Signature, most: int) -> Rows:
+def decode(body: bytes, signature: Signature, most: int) -> Feeds:
     """The rows of an array of at most `most` numbers.
 
     Raises:

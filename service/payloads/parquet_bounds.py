@@ -2,43 +2,53 @@
 
 A reader that believes a damaged length asks for memory that no machine has, and its process ends: one wrong
 byte of a small file would stop the server. So every length that decides over memory is read here first. What
-passes has flat columns of numbers only, in every row group as many values in each column as it has rows, no
-page larger unpacked than its values need, and no more numbers in all than the limit.
+passes has flat columns of numbers only, and of truth values and text for a model that takes those; in every
+row group as many values in each column as it has rows, no page larger unpacked than its values need; no more
+values in all than the limit, and no more bytes of text than twice that, which is what a body of the largest
+size can hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
 from service.payloads.compact_thrift import Reader, Struct
 from service.payloads.extent import Extent
 from service.payloads.values import show
+from service.signature import BOOL, TEXT
 
-WANTED = "a Parquet file with one column of numbers per feature"
+WANTED = "a Parquet file with one column per feature"
 MOST_PAGES = 20_000
 MOST_GROUPS = 4_000
 _LONGEST_FOOTER = 1 << 20
 _MAGIC = b"PAR1"
-_BOOLEAN, _NUMBERS = 0, (1, 2, 4, 5)
-_BYTES = {1: 4, 2: 8, 4: 4, 5: 8}
+_BOOLEAN, _NUMBERS, _TEXT = 0, (1, 2, 4, 5), 6
+_BYTES = {0: 1, 1: 4, 2: 8, 4: 4, 5: 8}
 _ENCODINGS = frozenset({0, 2, 3, 8, 9})
 """Plain, dictionary, run lengths and split bytes; the delta forms carry lengths of their own."""
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _SLACK = 4096
 
 
-def check(body: bytes, most_columns: int, most: int) -> Extent:
-    """The extent of a file that can be read safely.
+class Chunk(NamedTuple):
+    """How many pages a column chunk has, and how many bytes its pages of text unpack to."""
+
+    pages: int
+    texts: int
+
+
+def check(body: bytes, most_columns: int, most: int, kinds: Collection[str] = ()) -> Extent:
+    """The extent of a file that can be read safely; `kinds` may name "bool" and "string" beside numbers.
 
     Raises:
         MalformedBody: it is not Parquet, or its lengths contradict each other.
-        InvalidRows: it has columns that are not numbers, or too many.
-        TooManyNumbers: it holds more numbers than the limit.
+        InvalidRows: it has columns of another kind, or too many.
+        TooManyNumbers: it holds more values or text than the limit.
     """
     try:
-        return _check(body, most_columns, most)
+        return _check(body, most_columns, most, kinds)
     except (IndexError, KeyError, TypeError, AttributeError) as error:
         raise malformed("its footer is damaged") from error
 
@@ -48,16 +58,16 @@ def malformed(reason: str) -> MalformedBody:
     return MalformedBody(f"the body is not a Parquet file: {reason}", got=reason, wanted=WANTED)
 
 
-def _check(body: bytes, most_columns: int, most: int) -> Extent:
+def _check(body: bytes, most_columns: int, most: int, kinds: Collection[str]) -> Extent:
     footer = _footer(body, most_columns)
-    columns, groups = _columns(footer[2], most_columns), footer[4]
+    columns, groups = _columns(footer[2], most_columns, kinds), footer[4]
     rows = sum(_natural(group[3]) for group in groups)
     if rows * len(columns) > most:
         raise TooManyNumbers(rows * len(columns), most)
     if rows != footer[3] or len(groups) > MOST_GROUPS:
         raise malformed(f"its {len(groups)} row groups have {rows} rows, its footer says {footer[3]}")
     if rows:
-        _check_groups(body, columns, groups)
+        _check_groups(body, columns, groups, most)
     return Extent([name for name, _ in columns], rows)
 
 
@@ -70,16 +80,20 @@ def _footer(body: bytes, most_columns: int) -> Struct:
     return Reader(body[-8 - length : -8]).struct()
 
 
-def _check_groups(body: bytes, columns: list[tuple[str, int]], groups: list[Struct]) -> None:
-    pages = MOST_PAGES
+def _check_groups(body: bytes, columns: list[tuple[str, int]], groups: list[Struct], most: int) -> None:
+    pages, texts = MOST_PAGES, 0
     for group in groups:
         if len(group[1]) != len(columns):
             raise malformed("a row group lacks columns")
         for chunk, (name, kind) in zip(group[1], columns, strict=True):
-            pages -= _check_chunk(body, chunk[3], name, kind, group[3], pages)
+            found = _check_chunk(body, chunk[3], name, kind, group[3], pages)
+            pages -= found.pages
+            texts += found.texts
+            if texts > 2 * most:
+                raise TooManyNumbers(texts // 2, most)
 
 
-def _columns(schema: list[Struct], most: int) -> list[tuple[str, int]]:
+def _columns(schema: list[Struct], most: int, kinds: Collection[str]) -> list[tuple[str, int]]:
     """Name and physical type of each column."""
     root, leaves = schema[0], schema[1:]
     if len(leaves) > most:
@@ -87,36 +101,43 @@ def _columns(schema: list[Struct], most: int) -> list[tuple[str, int]]:
         raise InvalidRows(text, got=f"{len(leaves)} columns", wanted=f"{most} columns", where="columns")
     if root[5] != len(leaves):
         raise _not_numbers("its columns", "nested values")
-    return [_column(leaf) for leaf in leaves]
+    return [_column(leaf, kinds) for leaf in leaves]
 
 
-def _column(leaf: Struct) -> tuple[str, int]:
+def _column(leaf: Struct, kinds: Collection[str]) -> tuple[str, int]:
     name: str = leaf[4].decode("utf-8", "replace")
     if leaf.get(5) or leaf.get(3) == 2:
         raise _not_numbers(f"column {show(name)}", "nested values")
-    if leaf[1] not in _NUMBERS:
+    allowed = (leaf[1] == _BOOLEAN and BOOL in kinds) or (_is_text(leaf) and TEXT in kinds)
+    if leaf[1] not in _NUMBERS and not allowed:
         came = "booleans" if leaf[1] == _BOOLEAN else "text, bytes or another type"
         raise _not_numbers(f"column {show(name)}", came)
     return name, leaf[1]
 
 
-def _check_chunk(body: bytes, chunk: Struct, name: str, kind: int, rows: int, pages: int) -> int:
-    """How many pages a column chunk has, once they hold `rows` values and nothing else."""
+def _is_text(leaf: Struct) -> bool:
+    """Bytes that are marked as UTF-8, in the old way or the new."""
+    return leaf[1] == _TEXT and (leaf.get(6) == 0 or 1 in leaf.get(10, ()))
+
+
+def _check_chunk(body: bytes, chunk: Struct, name: str, kind: int, rows: int, pages: int) -> Chunk:
+    """What a column chunk takes, once its pages hold `rows` values and nothing else."""
     if chunk[1] != kind or [part.decode("utf-8", "replace") for part in chunk[3]] != [name]:
         raise malformed("a row group's columns are not those of its schema")
     start = _natural(chunk.get(11) or chunk[9])
     end = start + _natural(chunk[7])
     if chunk[5] != rows or not 4 <= start <= end <= len(body):
         raise malformed(f"column {show(name)} does not have {rows} values")
-    values = found = 0
+    values = found = texts = 0
     for header in _pages(body, start, end):
         values += _check_page(header, kind, rows, first=not found)
+        texts += header[2] if kind == _TEXT else 0
         found += 1
         if found > pages:
             raise malformed(f"it has more than {MOST_PAGES} pages")
     if values != rows:
         raise malformed(f"column {show(name)} has {values} values in its pages, expected {rows}")
-    return found
+    return Chunk(found, texts)
 
 
 def _pages(body: bytes, start: int, end: int) -> Iterator[Struct]:
@@ -134,7 +155,9 @@ def _check_page(header: Struct, kind: int, rows: int, *, first: bool) -> int:
     form = header[1]
     numbers = header[{_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}[form]]
     values = _natural(numbers[1])
-    if values > rows or _natural(header[2]) > _SLACK + values * (_BYTES[kind] + 4):
+    # How long texts are is known to nobody yet: they are counted together.
+    most = _SLACK + values * (_BYTES[kind] + 4) if kind != _TEXT else _natural(header[2])
+    if values > rows or _natural(header[2]) > most:
         raise malformed(f"a page of {header[2]} bytes cannot hold {values} of {rows} values")
     if form == _DICTIONARY:
         if not first or numbers[2] not in _ENCODINGS:

@@ -1,4 +1,4 @@
-"""/predict in JSON: bytes → one validated array, predictions → bytes.
+"""/predict in JSON: bytes → validated arrays, predictions → bytes.
 
 A body of the usual form is read by simdjson straight into a float64 buffer. The buffer is strict about types
 but flattens nested lists, so two facts are checked beside it: every row has the width of the signature, and
@@ -16,24 +16,25 @@ from numpy.typing import NDArray
 
 from service.metadata import Label, ModelMetadata
 from service.payloads import strict_json
-from service.signature import Rows, Signature
+from service.signature import FLOATS, Feeds, Signature
 
-_FAST_DTYPES = ("float32", "float64")
+_FAST_DTYPES = FLOATS - {"float16"}
 _NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
 
 
 class Decoder:
-    """Reads the bodies for one model: on one thread by calling it, for it owns a parser; on any by
-    `apart`."""
+    """Reads the bodies for one model: on one thread by calling it, or by `usual` and `strict` in turn, for it
+    owns a parser; on any by `apart`."""
 
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
-        self._usual = (
-            signature.dtype in _FAST_DTYPES and signature.rows is None and signature.width is not None
-        )
+        table = signature.table
+        self._name, self._dtype = (table.name, table.dtype) if table else ("", "")
+        self._width = signature.width
+        self._usual = self._dtype in _FAST_DTYPES and signature.rows is None and self._width is not None
         self._parser = simdjson.Parser()
 
-    def __call__(self, body: bytes) -> Rows:
+    def __call__(self, body: bytes) -> Feeds:
         """The rows of a body.
 
         Raises:
@@ -42,15 +43,24 @@ class Decoder:
         """
         return self._decode(body, self._parser)
 
-    def apart(self, body: bytes) -> Rows:
+    def usual(self, body: bytes) -> Feeds | None:
+        """The rows of a body of the usual form; None for any other."""
+        rows = self._decode_usual(body, self._parser) if self._usual else None
+        return None if rows is None else {self._name: rows}
+
+    def strict(self, body: bytes) -> Feeds:
+        """The rows of any body, in plain Python; on any thread. Raises what calling raises."""
+        return strict_json.decode(body, self._signature)
+
+    def apart(self, body: bytes) -> Feeds:
         """The same, on any thread."""
         return self._decode(body, simdjson.Parser())
 
-    def _decode(self, body: bytes, parser: simdjson.Parser) -> Rows:
+    def _decode(self, body: bytes, parser: simdjson.Parser) -> Feeds:
         rows = self._decode_usual(body, parser) if self._usual else None
-        return strict_json.decode(body, self._signature) if rows is None else rows
+        return strict_json.decode(body, self._signature) if rows is None else {self._name: rows}
 
-    def _decode_usual(self, body: bytes, parser: simdjson.Parser) -> Rows | None:
+    def _decode_usual(self, body: bytes, parser: simdjson.Parser) -> NDArray[Any] | None:
         try:
             values = self._values(body, parser)
         except _NOT_USUAL:
@@ -58,7 +68,7 @@ class Decoder:
         if values is None:
             return None
         with np.errstate(over="ignore"):
-            rows = values.astype(self._signature.dtype, copy=False)
+            rows = values.astype(self._dtype, copy=False)
         return rows if np.isfinite(rows).all() else None
 
     def _values(self, body: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None:
@@ -68,10 +78,10 @@ class Decoder:
         inputs = document["inputs"]
         values: NDArray[np.float64] = np.frombuffer(inputs.as_buffer(of_type="d"), np.float64)
         brackets = body.count(b"[") - 1
-        width = self._signature.width
+        width = self._width
         if brackets == 0:
             return values.reshape(1, -1) if len(values) == width else None
-        if brackets != len(inputs) or any(len(row) != width for row in inputs):
+        if brackets != len(inputs) or set(map(len, inputs)) != {width}:
             return None
         return values.reshape(brackets, -1)
 
@@ -87,9 +97,11 @@ class Encoder:
         self._flat = metadata is not None
         self._tail = b',"classes":' + orjson.dumps(self._classes) + b"}"
 
-    def __call__(self, output: NDArray[Any]) -> bytes:
+    def __call__(self, output: NDArray[Any], beside: NDArray[Any] | None = None) -> bytes:
         """The answer for one output: probabilities (rows, classes), values (rows, 1), or whatever a bare
-        graph gives, a row for each row of the input."""
+        graph gives, a row for each row of the input; for labels with the probabilities beside them."""
+        if beside is not None:
+            return b"".join((self._head, _dump(output), b',"probabilities":', _dump(beside), b"}"))
         if self._labels is None:
             return b"".join((self._head, self.predictions(output), b"}"))
         probabilities = _dump(output)
@@ -99,7 +111,7 @@ class Encoder:
 
     def predictions(self, output: NDArray[Any]) -> bytes:
         """The list of predictions alone: labels, values, or rows of a bare graph's output."""
-        if self._labels is not None:
+        if self._labels is not None and output.ndim == 2:
             return _dump(self._labels[output.argmax(axis=1)])
         return _dump(output.ravel() if self._flat else output)
 

@@ -6,18 +6,20 @@ All decoders, of JSON, CSV, Arrow, Parquet and npy, end in these rules, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from service.errors import InvalidRows
 from service.payloads.values import bounds, kind, names, show
-from service.signature import Signature
+from service.signature import BOOL, FLOATS, TEXT, Column, Signature
 
 
 def check_names(given: Collection[str], signature: Signature, place: str, where: str) -> None:
     """Refuse missing and unknown names; their order does not matter."""
+    if isinstance(given, Mapping) and given.keys() == signature.feature_set:
+        return
     missing = [name for name in signature.features if name not in given]
     unknown = [name for name in given if name not in signature.feature_set]
     faults = [f"missing {names(missing)}"] if missing else []
@@ -28,19 +30,79 @@ def check_names(given: Collection[str], signature: Signature, place: str, where:
         raise InvalidRows(text, got=names(list(given)) or "no features", wanted=wanted, where=where)
 
 
-def number(value: Any, signature: Signature, index: int, name: str, where: str) -> int | float:
-    """A number that the model's dtype can hold, or the refusal that names its row and feature."""
-    place = f"row {index}, feature {show(name)}"
+Value = bool | int | float | str
+_NOTHING = (0.0, 0.0)
+
+
+def value(given: Any, column: Column, row: int, where: str, at: int | str | None = None) -> Value:
+    """What a column can hold, or the refusal that names its row and feature.
+
+    Args:
+        where: the place of the row in the request.
+        at: the place of the value in its row, when `where` does not say it.
+
+    Raises:
+        InvalidRows: it is of another kind, or outside the range of the column's dtype.
+    """
+    # What is usual is known at a glance: the words of a refusal take longer than all else.
+    if (kind := type(given)) is float or kind is int:
+        low, high = bounds(column.dtype) if column.dtype in FLOATS else _NOTHING
+        if low < given < high:
+            return given  # type: ignore[no-any-return]
+    elif kind is str and column.dtype == TEXT and given.isascii():
+        return given  # type: ignore[no-any-return]
+    return _checked(given, column, row, where if at is None else _place(where, at))
+
+
+def _checked(given: Any, column: Column, row: int, where: str) -> Value:
+    if given is None and column.missing:
+        return "" if column.dtype == TEXT else math.nan
+    if column.dtype == TEXT:
+        return _text(given, column, row, where)
+    if column.dtype == BOOL:
+        return _flag(given, column, row, where)
+    return _number(given, column, row, where)
+
+
+def _place(where: str, at: int | str) -> str:
+    return f"{where}[{at}]" if isinstance(at, int) else f"{where}.{at}"
+
+
+def _text(given: Any, column: Column, row: int, where: str) -> str:
+    place = f"row {row}, feature {show(column.name)}"
+    if not isinstance(given, str):
+        raise invalid(f"{place}: expected text, got {kind(given)}{_hint(given)}", given, "text", where)
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise invalid(f"{place}: {show(given)} is not Unicode", given, "Unicode", where) from None
+    return given
+
+
+def _flag(given: Any, column: Column, row: int, where: str) -> bool:
+    if not isinstance(given, bool):
+        place = f"row {row}, feature {show(column.name)}"
+        text = f"{place}: expected true or false, got {kind(given)}{_hint(given)}"
+        raise invalid(text, given, "true or false", where)
+    return given
+
+
+def _hint(given: Any) -> str:
+    return "; this model accepts no missing values" if given is None else ""
+
+
+def _number(value: Any, column: Column, row: int, where: str) -> int | float:
+    place = f"row {row}, feature {show(column.name)}"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        hint = "; this model accepts no missing values" if value is None else ""
-        raise invalid(f"{place}: expected a number, got {kind(value)}{hint}", value, "a number", where)
+        text = f"{place}: expected a number, got {kind(value)}{_hint(value)}"
+        raise invalid(text, value, "a number", where)
     if isinstance(value, float) and math.isnan(value):
         raise invalid(f"{place}: expected a finite number, got NaN", value, "a finite number", where)
-    low, high = bounds(signature.dtype)
+    low, high = bounds(column.dtype)
     if not low < value < high:
-        text = f"{place}: {show(value)} is outside the range of {signature.dtype}"
+        text = f"{place}: {show(value)} is outside the range of {column.dtype}"
         raise invalid(text, value, f"a number between {low:.8g} and {high:.8g}", where)
-    if np.dtype(signature.dtype).kind in "iu":
+    if np.dtype(column.dtype).kind in "iu":
         return _whole(value, place, where)
     return value
 

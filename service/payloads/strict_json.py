@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from service.errors import InvalidRows
-from service.payloads import json_text, rules
+from service.payloads import feeds, json_text, rules
+from service.payloads.rules import Value
 from service.payloads.values import kind, show
-from service.signature import Rows, Signature
+from service.signature import Column, Feeds, Signature
 
-WANTED = '{"inputs": [[number, ...], ...]} or {"records": [{"feature": number, ...}, ...]}'
+WANTED = '{"inputs": [[value, ...], ...]} or {"records": [{"feature": value, ...}, ...]}'
 _DOORS = ("inputs", "records")
 
 
-def decode(body: bytes, signature: Signature) -> Rows:
+def decode(body: bytes, signature: Signature) -> Feeds:
     """The rows of a body.
 
     Raises:
@@ -35,18 +34,18 @@ def decode(body: bytes, signature: Signature) -> Rows:
     return of_lists(value, signature, door)
 
 
-def of_lists(value: Any, signature: Signature, where: str) -> Rows:
-    """The rows of a list of lists of numbers, in feature order.
+def of_lists(value: Any, signature: Signature, where: str) -> Feeds:
+    """The rows of a list of lists of values, in feature order.
 
     Raises:
         InvalidRows: it is something else, or a row does not fit the signature.
     """
     given = _list(value, where)
-    return _array(_rows_of_lists(given, signature, where), signature, where)
+    return feeds.of_rows(_rows_of_lists(given, signature, where), signature, where)
 
 
-def of_records(value: Any, signature: Signature, where: str) -> Rows:
-    """The rows of a list of objects, from feature name to number.
+def of_records(value: Any, signature: Signature, where: str) -> Feeds:
+    """The rows of a list of objects, from feature name to value.
 
     Raises:
         InvalidRows: it is something else, or a record does not fit the signature.
@@ -54,9 +53,9 @@ def of_records(value: Any, signature: Signature, where: str) -> Rows:
     records = _list(value, where)
     if not signature.features:
         text = "this model's features have no names: send inputs instead of records"
-        raise InvalidRows(text, got="records", wanted='{"inputs": [[number, ...], ...]}', where=where)
+        raise InvalidRows(text, got="records", wanted='{"inputs": [[value, ...], ...]}', where=where)
     rows = [_record(record, signature, index, f"{where}[{index}]") for index, record in enumerate(records)]
-    return _array(rows, signature, where)
+    return feeds.of_rows(rows, signature, where)
 
 
 def _list(value: Any, where: str) -> list[Any]:
@@ -65,11 +64,6 @@ def _list(value: Any, where: str) -> list[Any]:
     if not value:
         raise rules.invalid(f"{where} is empty: send at least one row", value, "at least one row", where)
     return value
-
-
-def _array(rows: list[list[int | float]], signature: Signature, where: str) -> Rows:
-    rules.check_count(len(rows), signature, where)
-    return np.array(rows, dtype=signature.dtype)
 
 
 def parse(body: bytes, wanted: str) -> Any:
@@ -101,37 +95,45 @@ def _door(document: Any) -> tuple[str, Any]:
     return given[0], document[given[0]]
 
 
-def _rows_of_lists(value: list[Any], signature: Signature, door: str) -> list[list[int | float]]:
-    rows: list[list[int | float]] = []
+def _rows_of_lists(value: list[Any], signature: Signature, door: str) -> list[list[Value]]:
+    rows: list[list[Value]] = []
     for index, row in enumerate(value):
         where = f"{door}[{index}]"
         if not isinstance(row, list):
-            text = f"row {index}: expected a list of numbers, got {kind(row)}"
-            raise rules.invalid(text, row, "a list of numbers", where)
+            text = f"row {index}: expected a list of {_what(signature)}, got {kind(row)}"
+            raise rules.invalid(text, row, f"a list of {_what(signature)}", where)
         rows.append(_row(row, signature, index, where, width=len(rows[0]) if rows else None))
     return rows
 
 
 def _row(
     row: Sequence[Any], signature: Signature, index: int, where: str, width: int | None = None
-) -> list[int | float]:
-    """One row of numbers; where the graph leaves the width open, every row must be as wide as the first."""
+) -> list[Value]:
+    """One row of values; where the graph leaves the width open, every row must be as wide as the first."""
     expected = signature.width or width or len(row)
     if len(row) != expected or not expected:
-        wanted = f"{expected} numbers" if expected else "at least one number"
+        wanted = f"{expected} {_what(signature)}" if expected else "at least one number"
         text = f"row {index}: expected {expected or 'some'} features, got {len(row)}"
         raise InvalidRows(text, got=f"{len(row)} values", wanted=wanted, where=where)
     return [
-        rules.number(value, signature, index, signature.feature(column), f"{where}[{column}]")
-        for column, value in enumerate(row)
+        rules.value(value, column, index, where, position)
+        for position, (value, column) in enumerate(zip(row, _columns(signature, expected), strict=True))
     ]
 
 
-def _record(record: Any, signature: Signature, index: int, where: str) -> list[int | float]:
+def _columns(signature: Signature, width: int) -> Sequence[Column]:
+    return signature.columns or [signature.column(index) for index in range(width)]
+
+
+def _record(record: Any, signature: Signature, index: int, where: str) -> list[Value]:
     if not isinstance(record, dict):
         text = f"row {index}: expected an object of features, got {kind(record)}"
-        raise rules.invalid(text, record, '{"feature": number, ...}', where)
+        raise rules.invalid(text, record, '{"feature": value, ...}', where)
     rules.check_names(record, signature, f"row {index}", where)
     return [
-        rules.number(record[name], signature, index, name, f"{where}.{name}") for name in signature.features
+        rules.value(record[column.name], column, index, where, column.name) for column in signature.columns
     ]
+
+
+def _what(signature: Signature) -> str:
+    return "numbers" if signature.table else "values"

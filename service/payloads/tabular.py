@@ -1,8 +1,8 @@
 """CSV, Arrow IPC streams and Parquet ↔ arrays, by way of polars: the only module that imports it for serving.
 
 Life of a table: bounds checked on the bytes → a polars frame → columns in the model's order → the rules of
-`matrix`. `foldserve predict` takes the same way from the frame on, so a valid table is one thing everywhere.
-Whatever polars throws at damaged bytes, its Rust panics too, becomes MalformedBody.
+`columns` and `matrix`. `foldserve predict` takes the same way from the frame on, so a valid table is one
+thing everywhere. Whatever polars throws at damaged bytes, its Rust panics too, becomes MalformedBody.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from service.errors import InvalidRows, RequestError, TooManyNumbers
 from service.metadata import Label
-from service.payloads import arrow_bounds, csv_text, matrix, parquet_bounds, rules
+from service.payloads import arrow_bounds, columns, csv_text, matrix, parquet_bounds, rules
 from service.payloads.extent import Extent
 from service.payloads.values import show
-from service.signature import Rows, Signature
+from service.signature import Feeds, Signature
 
 MOST_COLUMNS = 10_000
 """The widest table that is read for a model that leaves the number of its features open."""
@@ -42,7 +42,7 @@ _DAMAGE = (
 Array = NDArray[Any]
 
 
-def decode_csv(body: bytes, signature: Signature, most: int, header: csv_text.Header | None = None) -> Rows:
+def decode_csv(body: bytes, signature: Signature, most: int, header: csv_text.Header | None = None) -> Feeds:
     """The rows of a CSV of at most `most` numbers.
 
     Raises:
@@ -57,7 +57,7 @@ def decode_csv(body: bytes, signature: Signature, most: int, header: csv_text.He
     return rows_of(read_csv(opening), signature, by_name=opening.names is not None)
 
 
-def decode_arrow(body: bytes, signature: Signature, most: int) -> Rows:
+def decode_arrow(body: bytes, signature: Signature, most: int) -> Feeds:
     """The rows of an Arrow IPC stream of at most `most` numbers.
 
     Raises:
@@ -65,16 +65,17 @@ def decode_arrow(body: bytes, signature: Signature, most: int) -> Rows:
         TooManyNumbers: it would unpack to more numbers than the limit.
         InvalidRows: it is sound, but not rows that fit the signature.
     """
-    extent = arrow_bounds.check(body, _widest(signature), most)
+    extent = arrow_bounds.check(body, _widest(signature), most, signature.dtypes)
     _check_extent(extent, signature)
     with _refusing(arrow_bounds.malformed):
         frame = pl.read_ipc_stream(io.BytesIO(body))
     if Extent(frame.columns, frame.height) != extent:
         raise arrow_bounds.malformed("it holds another table than its messages announce")
+    columns.check_text(frame, most)
     return rows_of(frame, signature)
 
 
-def decode_parquet(body: bytes, signature: Signature, most: int) -> Rows:
+def decode_parquet(body: bytes, signature: Signature, most: int) -> Feeds:
     """The rows of a Parquet file of at most `most` numbers.
 
     Raises:
@@ -82,12 +83,13 @@ def decode_parquet(body: bytes, signature: Signature, most: int) -> Rows:
         TooManyNumbers: it would unpack to more numbers than the limit.
         InvalidRows: it is sound, but not rows that fit the signature.
     """
-    extent = parquet_bounds.check(body, _widest(signature), most)
+    extent = parquet_bounds.check(body, _widest(signature), most, signature.dtypes)
     _check_extent(extent, signature)
     with _refusing(parquet_bounds.malformed):
         frame = pl.read_parquet(io.BytesIO(body))
     if Extent(frame.columns, frame.height) != extent:
         raise parquet_bounds.malformed("it holds another table than its footer announces")
+    columns.check_text(frame, most)
     return rows_of(frame, signature)
 
 
@@ -134,15 +136,15 @@ def _text(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig")
 
 
-def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True) -> Rows:
+def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True) -> Feeds:
     """The features of a frame, in the model's order and dtype; names must have been checked before.
 
     Raises:
-        InvalidRows: a value is not a number that the model takes.
+        InvalidRows: a value is not one that the model takes.
     """
     series = frame.select(signature.features) if signature.named and by_name else frame
-    columns = [_numbers(column, signature, index) for index, column in enumerate(series)]
-    return matrix.from_columns(columns, signature)
+    arrays = [columns.values(column, signature, index) for index, column in enumerate(series)]
+    return matrix.from_columns(arrays, signature)
 
 
 def check_names(names: Sequence[str] | None, width: int, signature: Signature) -> None:
@@ -168,32 +170,44 @@ def _check_doubles(names: Sequence[str]) -> None:
         seen.add(name)
 
 
-def predictions(outputs: Array, classes: Sequence[Label] | None) -> pl.DataFrame:
+def predictions(
+    outputs: Array, classes: Sequence[Label] | None, probabilities: Array | None = None
+) -> pl.DataFrame:
     """A column `prediction`, then one column for each class's probability or further output."""
+    if probabilities is not None:
+        names = [f"probability_{index}" for index in range(probabilities.shape[1])]
+        shares = [_column(name, probabilities[:, i]) for i, name in enumerate(names)]
+        return pl.DataFrame([_column("prediction", outputs), *shares])
     if classes is not None:
         best = [classes[index] for index in outputs.argmax(axis=1).tolist()]
         text = any(isinstance(label, str) for label in classes)
         labels = pl.Series("prediction", [str(label) for label in best] if text else best)
         names = _unique([f"probability_{label}" for label in classes])
         return pl.DataFrame([labels, *(_column(name, outputs[:, i]) for i, name in enumerate(names))])
-    columns = outputs.reshape(len(outputs), -1) if outputs.ndim else outputs.reshape(1, 1)
-    names = ["prediction", *(f"prediction_{index}" for index in range(1, columns.shape[1]))]
-    return pl.DataFrame([_column(name, columns[:, i]) for i, name in enumerate(names[: columns.shape[1]])])
+    flat = outputs.reshape(len(outputs), -1) if outputs.ndim else outputs.reshape(1, 1)
+    names = ["prediction", *(f"prediction_{index}" for index in range(1, flat.shape[1]))]
+    return pl.DataFrame([_column(name, flat[:, i]) for i, name in enumerate(names[: flat.shape[1]])])
 
 
-def encode_csv(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+def encode_csv(outputs: Array, classes: Sequence[Label] | None, probabilities: Array | None = None) -> bytes:
     """Predictions as CSV with a header; a number has the digits that its dtype needs, no more."""
-    return predictions(outputs, classes).write_csv().encode()
+    return predictions(outputs, classes, probabilities).write_csv().encode()
 
 
-def encode_arrow(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+def encode_arrow(
+    outputs: Array, classes: Sequence[Label] | None, probabilities: Array | None = None
+) -> bytes:
     """Predictions as an Arrow IPC stream, not compressed."""
-    return _written(lambda file: predictions(outputs, classes).write_ipc_stream(file))
+    frame = predictions(outputs, classes, probabilities)
+    return _written(lambda file: frame.write_ipc_stream(file))
 
 
-def encode_parquet(outputs: Array, classes: Sequence[Label] | None) -> bytes:
+def encode_parquet(
+    outputs: Array, classes: Sequence[Label] | None, probabilities: Array | None = None
+) -> bytes:
     """Predictions as a Parquet file."""
-    return _written(lambda file: predictions(outputs, classes).write_parquet(file))
+    frame = predictions(outputs, classes, probabilities)
+    return _written(lambda file: frame.write_parquet(file))
 
 
 def _widest(signature: Signature) -> int:
@@ -214,63 +228,6 @@ def _refusing(refusal: Callable[[str], RequestError]) -> Iterator[None]:
         # Some of its messages hold paths and lines of its source.
         line = "" if "source_location" in text else text.partition("\n")[0]
         raise refusal(line[:200] or "it is damaged") from None
-
-
-def _numbers(column: pl.Series, signature: Signature, index: int) -> Array:
-    """A column's values; missing ones and what is no number are named.
-
-    Raises:
-        InvalidRows: a value is missing or is not a number.
-    """
-    if column.dtype == pl.String:
-        return _parsed(column, signature, index)
-    if not column.dtype.is_numeric():
-        row = int(column.is_not_null().arg_max() or 0)
-        value = column[row]
-        matrix.refuse(value if isinstance(value, bool | None) else str(value), signature, row, index)
-    if column.null_count():
-        matrix.refuse(None, signature, int(column.is_null().arg_max() or 0), index)
-    if column.dtype.is_decimal() or column.dtype in (pl.Int128, pl.UInt128):
-        return _parsed(column.cast(pl.String), signature, index)
-    return column.to_numpy()
-
-
-def _parsed(text: pl.Series, signature: Signature, index: int) -> Array:
-    """Numbers in text, read as JSON would read them: integers exactly for a model that takes integers."""
-    if np.dtype(signature.dtype).kind != "f":
-        return _integers(text, signature, index)
-    values = text.cast(pl.Float64, strict=False)
-    if values.null_count():
-        values = text.str.strip_chars(" \t").cast(pl.Float64, strict=False)
-    if values.null_count():
-        row = int(values.is_null().arg_max() or 0)
-        matrix.refuse(text[row], signature, row, index)
-    return values.to_numpy()
-
-
-def _integers(text: pl.Series, signature: Signature, index: int) -> Array:
-    digits = text.cast(pl.Int64, strict=False)
-    if not digits.null_count():
-        return digits.to_numpy()
-    name, values = signature.feature(index), []
-    for row, field in enumerate(text):
-        where = f"row {row}, feature {show(name)}"
-        values.append(rules.number(_number(field), signature, row, name, where))
-    return np.array(values, signature.dtype)
-
-
-def _number(field: str | None) -> int | float | str | None:
-    """What a field says; a field that says no number is itself."""
-    if field is None or "_" in field or not field.isascii():
-        return field
-    try:
-        return int(field) if len(field) < 400 else float(field)
-    except ValueError:
-        pass
-    try:
-        return float(field)
-    except ValueError:
-        return field
 
 
 def _column(name: str, values: Array) -> pl.Series:

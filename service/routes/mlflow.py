@@ -11,15 +11,16 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse
 
 from service import __version__
 from service.metadata import Label
 from service.model import Door
 from service.payloads import formats, mlflow
 from service.routes.health import is_ready
-from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
+from service.routes.hot import Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
-from service.signature import Rows
+from service.signature import Feeds
 
 INVOCATIONS = "/invocations"
 READS = (JSON, formats.CSV, formats.PARQUET)
@@ -51,27 +52,25 @@ class InvocationsRoute(HotRoute):
     """The door."""
 
     def open(self, call: Call) -> tuple[Door, MediaType]:
-        """The model must take one table of numbers; the form must be one that MLflow's server reads."""
+        """The model must take rows of columns; the form must be one that MLflow's server reads."""
         given = call.header(b"content-type")
         return call.model.door, content_type(given.encode("latin-1") if given else None, READS)
 
     async def answer(self, call: Call, opened: tuple[Door, MediaType]) -> Reply:
         """Rows in, predictions out."""
         (door, media), watch = opened, call.watch
-        rows = await _read_rows(call, door, media)
+        feeds = await _read_rows(call, door, media)
         watch.decode = watch.lap()
         signature = door.signature
-        [output] = await call.infer({signature.input: rows}, [signature.output], len(rows))
+        output, *_ = await call.infer(feeds, signature.outputs[:1], signature.count(feeds))
         body = mlflow.encode(door.encode.predictions(output))
         watch.encode = watch.lap()
         return Reply([(b"content-type", JSON.encode())], body)
 
 
-async def _read_rows(call: Call, door: Door, media: MediaType) -> Rows:
+async def _read_rows(call: Call, door: Door, media: MediaType) -> Feeds:
     if media.name == JSON:
-        if len(call.body) <= INLINE_BYTES:
-            return mlflow.decode(call.body, door.signature)
-        return await call.beside(mlflow.decode, call.body, door.signature)
+        return await call.strictly(mlflow.decode, call.body, door.signature)
     most = formats.most_numbers(call.state.settings.max_body_bytes)
     # MLflow's server reads CSV with pandas, to which the first line is always the header.
     return await call.beside(formats.decode, media.name, call.body, door.signature, most, "present")
@@ -94,18 +93,18 @@ def add_invocations_route(app: FastAPI) -> None:
     )
 
 
-@router.get("/ping")
-@router.get("/health")
+@router.get("/ping", response_class=Response)
+@router.get("/health", response_class=Response)
 async def ready(request: Request) -> Response:
     """200 when some model answers, else 503; /health/live and /health/ready say the same in JSON."""
     status = 200 if is_ready(request.app.state) else 503
     return Response("\n", status, media_type=JSON)
 
 
-@router.get("/version")
+@router.get("/version", response_class=PlainTextResponse)
 async def version() -> Response:
     """The version of foldserve."""
-    return Response(__version__, media_type="text/plain")
+    return PlainTextResponse(__version__)
 
 
 def refusal(status: int, facts: Mapping[str, str]) -> tuple[int, dict[str, str]]:

@@ -12,6 +12,7 @@ from service.metadata import ModelMetadata
 from service.model import ServedModel
 from service.repository import Refused, Repository, Version
 from service.repository.index import Index, State
+from service.signature import Signature
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -55,7 +56,7 @@ class ModelIndex(BaseModel):
 
 
 class InputState(BaseModel):
-    """What /predict takes."""
+    """A graph input, and what of a row it takes."""
 
     name: str
     dtype: str
@@ -66,7 +67,9 @@ class InputState(BaseModel):
 class ModelDetail(ModelState):
     """One model, with what its default version says about itself."""
 
-    input: InputState | None = None
+    features: list[str] | None = None
+    """What a row of /predict holds, in order; None when /predict does not take the model."""
+    inputs: list[InputState] | None = None
     metadata: ModelMetadata | None = None
 
 
@@ -93,7 +96,11 @@ async def detail(request: Request, name: str) -> ModelDetail:
     model = index.latest[name]
     if model is None:
         return ModelDetail(**state)
-    return ModelDetail(**state, input=_input(model), metadata=model.metadata)
+    signature = _signature(model)
+    if signature is None:
+        return ModelDetail(**state, metadata=model.metadata)
+    features = list(signature.features)
+    return ModelDetail(**state, features=features, inputs=_inputs(signature), metadata=model.metadata)
 
 
 def _state(index: Index, name: str) -> ModelState:
@@ -129,9 +136,17 @@ def _door_reason(model: ServedModel) -> str | None:
     return None
 
 
-def _input(model: ServedModel) -> InputState | None:
+def _signature(model: ServedModel) -> Signature | None:
     try:
-        signature = model.door.signature
+        return model.door.signature
     except UnsupportedSignature:
         return None
-    return InputState(name=signature.input, dtype=signature.dtype, features=list(signature.features))
+
+
+def _inputs(signature: Signature) -> list[InputState]:
+    return [
+        InputState(
+            name=entry.name, dtype=entry.dtype, features=[signature.features[i] for i in entry.columns]
+        )
+        for entry in signature.inputs
+    ]

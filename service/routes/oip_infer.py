@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from service.errors import UnsupportedMediaType
-from service.payloads.oip import Answer
+from service.payloads.oip import Answer, Decoder, InferRequest
 from service.routes.bodies import header
-from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
+from service.routes.hot import INLINE_BYTES, STRICT_BYTES, Call, HotRoute, Reply
 from service.routes.oip import RESPONSES
 
 JSON = "application/json"
@@ -86,10 +86,7 @@ class InferRoute(HotRoute):
         """Tensors in, tensors out."""
         watch, tensors = call.watch, call.model.tensors
         json_length = call.header(_JSON_LENGTH)
-        if len(call.body) <= INLINE_BYTES:
-            request = tensors.decode(call.body, json_length)
-        else:
-            request = await call.beside(tensors.decode.apart, call.body, json_length)
+        request = await _read(call, tensors.decode, json_length)
         if request.timeout is not None:
             watch.limit(request.timeout)
         watch.decode = watch.lap()
@@ -97,6 +94,16 @@ class InferRoute(HotRoute):
         answer = tensors.encode(request, await call.infer(request.feeds, names, request.rows))
         watch.encode = watch.lap()
         return Reply(_headers(answer), answer.body)
+
+
+async def _read(call: Call, decode: Decoder, json_length: str | None) -> InferRequest:
+    """The request in a body; a long one is read beside the event loop."""
+    if len(call.body) > (STRICT_BYTES if decode.has_text else INLINE_BYTES):
+        return await call.beside(decode.apart, call.body, json_length)
+    request = decode.usual(call.body, json_length)
+    if request is None:
+        return await call.strictly(decode.strict, call.body, json_length)
+    return request
 
 
 def add_infer_routes(app: FastAPI) -> None:

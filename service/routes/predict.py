@@ -16,7 +16,7 @@ from service.model import Door
 from service.payloads import formats
 from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, Exchange, negotiate
-from service.signature import Rows
+from service.signature import Feeds
 
 FORMS = (JSON, *formats.TABLES)
 """The media types that are read and written, the usual one first."""
@@ -75,36 +75,39 @@ class PredictRoute(HotRoute):
     """The door."""
 
     def open(self, call: Call) -> tuple[Door, Exchange]:
-        """The model must take one table of numbers; the forms must be ones we know."""
+        """The model must take rows of columns; the forms must be ones we know."""
         return call.model.door, negotiate(call.scope["headers"], FORMS, FORMS)
 
     async def answer(self, call: Call, opened: tuple[Door, Exchange]) -> Reply:
         """Rows in, predictions out."""
         (door, exchange), watch = opened, call.watch
-        rows = await read_rows(call, door, exchange)
+        feeds = await read_rows(call, door, exchange)
         watch.decode = watch.lap()
         signature = door.signature
-        [output] = await call.infer({signature.input: rows}, [signature.output], len(rows))
-        body = door.encode(output) if exchange.writes == JSON else await _write(call, exchange, output)
+        outputs = await call.infer(feeds, signature.outputs, signature.count(feeds))
+        body = door.encode(*outputs) if exchange.writes == JSON else await _write(call, exchange, *outputs)
         watch.encode = watch.lap()
         return Reply([_CONTENT_TYPES[exchange.writes]], body)
 
 
-async def read_rows(call: Call, door: Door, exchange: Exchange) -> Rows:
+async def read_rows(call: Call, door: Door, exchange: Exchange) -> Feeds:
     """The rows of a body; a table or a long document is read beside the event loop."""
     if exchange.reads == JSON:
-        if len(call.body) <= INLINE_BYTES:
-            return door.decode(call.body)
-        return await call.beside(door.decode.apart, call.body)
+        if len(call.body) > INLINE_BYTES:
+            return await call.beside(door.decode.apart, call.body)
+        feeds = door.decode.usual(call.body)
+        return await call.strictly(door.decode.strict, call.body) if feeds is None else feeds
     most = formats.most_numbers(call.state.settings.max_body_bytes)
     header = formats.csv_header(exchange.parameters.get("header"))
     return await call.beside(formats.decode, exchange.reads, call.body, door.signature, most, header)
 
 
-async def _write(call: Call, exchange: Exchange, output: NDArray[Any]) -> bytes:
+async def _write(
+    call: Call, exchange: Exchange, output: NDArray[Any], beside: NDArray[Any] | None = None
+) -> bytes:
     """The answer as a table, written beside the event loop."""
     classes = call.model.metadata.classes if call.model.metadata else None
-    return await call.beside(formats.encode, exchange.writes, output, classes)
+    return await call.beside(formats.encode, exchange.writes, output, classes, beside)
 
 
 def add_predict_routes(app: FastAPI) -> None:

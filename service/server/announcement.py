@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fastapi import FastAPI
 
 from service.repository import Refused, Repository
@@ -43,10 +45,16 @@ def example_call(repository: Repository, address: str) -> str | None:
         golden = model.metadata.golden if model and model.metadata else None
         if golden is not None and golden.inputs:
             path = "/predict" if name == repository.default else f"/models/{name}/predict"
-            row = ",".join(f"{value:.9g}" for value in golden.inputs[0])
+            row = ",".join(_shown(value) for value in golden.inputs[0])
             header = "-H 'Content-Type: application/json'"
             return f"curl -s {address}{path} {header} -d '{{\"inputs\": [[{row}]]}}'"
     return None
+
+
+def _shown(value: float | str | bool | None) -> str:
+    """A value of a row in JSON, within single quotes; a number with the digits that float32 needs."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.9g}" if number else json.dumps(value).replace("'", "\\u0027")
 
 
 def _state_line(repository: Repository, name: str) -> str:

@@ -37,7 +37,7 @@ def served(model: onnx.ModelProto, folder: Path) -> ServedModel:
 
 def test_golden_rows_that_reproduce_let_a_model_serve(tmp_path: Path) -> None:
     model = classifier(golden=golden([[0, 0, 0]], [[0.5, 0.5]]))
-    assert served(model, tmp_path).predict(np.zeros((1, 3), np.float32)).tolist() == [[0.5, 0.5]]
+    assert served(model, tmp_path).predict({"x": np.zeros((1, 3), np.float32)})[0].tolist() == [[0.5, 0.5]]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_broken_metadata_stop_it(tmp_path: Path) -> None:
 
 
 def test_a_model_for_other_doors_loads_but_has_none_for_tables(tmp_path: Path) -> None:
-    model = served(graphs.identity(graphs.STRING, ["N", 2]), tmp_path)
+    model = served(graphs.identity(graphs.STRING, ["N", 2, 2]), tmp_path)
     with pytest.raises(UnsupportedSignature, match="string"):
         _ = model.door
 
@@ -93,9 +93,9 @@ def test_the_same_row_gives_the_same_bits_in_any_batch(tmp_path: Path) -> None:
     weight, bias = generator.normal(size=(64, 32)), generator.normal(size=32)
     model = served(graphs.linear(weight.astype("f4"), bias.astype("f4")), tmp_path)
     rows = generator.normal(size=(1024, 64)).astype(np.float32)
-    alone = np.concatenate([model.predict(rows[i : i + 1]) for i in range(64)])
+    alone = np.concatenate([model.predict({"x": rows[i : i + 1]})[0] for i in range(64)])
     for size in (2, 3, 16, 100, 1024):
-        assert model.predict(rows[:size])[:64].tobytes() == alone[:size].tobytes()
+        assert model.predict({"x": rows[:size]})[0][:64].tobytes() == alone[:size].tobytes()
 
 
 def test_cost_grows_with_the_rows() -> None:
@@ -122,7 +122,8 @@ async def test_a_long_run_leaves_the_event_loop_free(tmp_path: Path, monkeypatch
         slow(model, cost)
         monkeypatch.setattr(model.session, "run", watched)
         watch = Watch()
-        assert (await model.predict_async(np.ones((1, 3), np.float32), watch)).tolist() == [[2.0, 2.0]]
+        [output] = await model.predict_async({"x": np.ones((1, 3), np.float32)}, watch)
+        assert output.tolist() == [[2.0, 2.0]]
         monkeypatch.undo()
         assert watch.run > 0
     assert [name.startswith("run") for name in threads_seen] == [False, True]
@@ -146,11 +147,13 @@ async def test_rows_that_arrive_during_a_long_run_are_computed_together(
         return run(feeds, outputs)
 
     monkeypatch.setattr(model.session, "run", held)
-    ask = [asyncio.create_task(model.predict_async(np.full((1, 3), n, "f4"), Watch())) for n in range(5)]
+    ask = [
+        asyncio.create_task(model.predict_async({"x": np.full((1, 3), n, "f4")}, Watch())) for n in range(5)
+    ]
     await asyncio.to_thread(first_started.wait, 10)
     go_on.set()
     answers = await asyncio.gather(*ask)
-    assert [answer.tolist() for answer in answers] == [[[2.0 * n, 2.0 * n]] for n in range(5)]
+    assert [answer.tolist() for [answer] in answers] == [[[2.0 * n, 2.0 * n]] for n in range(5)]
     assert sizes == [5] or sizes == [1, 4]
 
 
@@ -162,7 +165,7 @@ async def test_more_rows_than_can_be_computed_in_time_are_refused(
     model = slow(ServedModel("m", 1, path, host), Cost(0.0, 0.1))
     go_on, run = Event(), model.session.run
     monkeypatch.setattr(model.session, "run", lambda *given: (go_on.wait(10), run(*given))[1])
-    ask = [asyncio.create_task(model.predict_async(np.ones((4, 3), "f4"), Watch())) for _ in range(5)]
+    ask = [asyncio.create_task(model.predict_async({"x": np.ones((4, 3), "f4")}, Watch())) for _ in range(5)]
     await asyncio.sleep(0)
     go_on.set()
     outcomes = await asyncio.gather(*ask, return_exceptions=True)
@@ -177,7 +180,7 @@ async def test_an_answer_that_would_come_too_late_is_not_computed(tmp_path: Path
     watch = Watch()
     watch.limit(1e-9)
     with pytest.raises(DeadlineExceeded):
-        await model.predict_async(np.ones((1, 3), "f4"), watch)
+        await model.predict_async({"x": np.ones((1, 3), "f4")}, watch)
     assert model.counters.totals().executions == 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import InvalidTensors
 from service.payloads.oip.datatypes import datatype, elements, numpy_dtype
 from service.payloads.oip.refusal import refuse, shown_shape
 from service.payloads.values import show
@@ -74,7 +75,10 @@ def _read_texts(data: memoryview, shape: tuple[int, ...], where: str) -> list[st
         if position > len(data):
             text = f"element {len(texts)} ends {position - len(data)} bytes beyond its tensor"
             raise refuse(text, got=f"{len(data)} bytes", wanted="uint32 length + bytes", where=where)
-        texts.append(as_text(data[start:position], f"{where}, element {len(texts)}"))
+        try:
+            texts.append(str(data[start:position], "utf-8"))
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error, data[start:position], f"{where}, element {len(texts)}") from None
     if len(texts) != wanted:
         text = f"got {len(texts)} elements, shape {shown_shape(shape)} takes {show(wanted)}"
         raise refuse(text, got=len(texts), wanted=f"{show(wanted)} elements", where=where)
@@ -90,8 +94,12 @@ def as_text(data: memoryview, where: str) -> str:
     try:
         return str(data, "utf-8")
     except UnicodeDecodeError as error:
-        text = f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-        raise refuse(text, got=f"0x{data[error.start]:02x}", wanted="UTF-8", where=where) from None
+        raise _not_utf8(error, data, where) from None
+
+
+def _not_utf8(error: UnicodeDecodeError, data: memoryview, where: str) -> InvalidTensors:
+    byte = f"0x{data[error.start]:02x}"
+    return refuse(f"not UTF-8: byte {error.start} is {byte}", got=byte, wanted="UTF-8", where=where)
 
 
 def write(array: Array) -> bytes:

@@ -11,6 +11,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from service.errors import InvalidTensors
+from service.payloads import json_text
 from service.payloads.oip import binary_data, document, json_data
 from service.payloads.oip.binary_data import Tail
 from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
@@ -60,18 +61,29 @@ class InferRequest:
 
 
 class Decoder:
-    """Reads the requests for one model: on one thread by calling it, for it owns a parser; on any by `apart`.
+    """Reads the requests for one model: on one thread by calling it, or by `usual` and `strict` in turn, for
+    it owns a parser; on any by `apart`.
 
-    With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself.
+    Text makes Python objects one by one, so a model that `has_text` is read slowly at best.
+
+    With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself; but NaN
+    stands for a missing value where `missing`, the name of an input and its columns, says so.
     """
 
     def __init__(
-        self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], *, finite: bool = False
+        self,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        finite: bool = False,
+        missing: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
         self._inputs = {spec.name: spec for spec in inputs}
         self._outputs = {spec.name: spec for spec in outputs if spec.is_tensor and spec.dtype != "bfloat16"}
         self._finite = finite
+        self._missing = missing or {}
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
+        self.has_text = any(spec.dtype == "string" for spec in inputs)
         self._parser = simdjson.Parser()
 
     def __call__(self, body: bytes, json_length: str | None = None) -> InferRequest:
@@ -83,19 +95,34 @@ class Decoder:
         """
         return self._decode(body, json_length, self._parser)
 
+    def usual(self, body: bytes, json_length: str | None = None) -> InferRequest | None:
+        """The request in a body of the usual form; None for any other. Raises what calling raises."""
+        length = self._json_length(body, json_length)
+        if json_length is not None and length == 0:
+            return self._raw(memoryview(body))
+        return self._usual(body[:length], memoryview(body)[length:], self._parser)
+
+    def strict(self, body: bytes, json_length: str | None = None) -> InferRequest:
+        """The request in any body, in plain Python; on any thread. Raises what calling raises."""
+        return self._decode(body, json_length, None)
+
     def apart(self, body: bytes, json_length: str | None = None) -> InferRequest:
         """The same, on any thread."""
         return self._decode(body, json_length, simdjson.Parser())
 
-    def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser) -> InferRequest:
-        if self._closed:
-            raise refuse(self._closed, got="a request", wanted="another model", where="model")
-        length = len(body) if json_length is None else _json_length(json_length, len(body))
+    def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser | None) -> InferRequest:
+        length = self._json_length(body, json_length)
         if json_length is not None and length == 0:
             return self._raw(memoryview(body))
         header, tail = body[:length], memoryview(body)[length:]
-        request = self._usual(header, tail, parser)
+        request = self._usual(header, tail, parser) if parser else None
         return request or self._request(document.parse(header), Tail(tail))
+
+    def _json_length(self, body: bytes, given: str | None) -> int:
+        """How many bytes of the body are JSON."""
+        if self._closed:
+            raise refuse(self._closed, got="a request", wanted="another model", where="model")
+        return len(body) if given is None else _json_length(given, len(body))
 
     def _usual(self, header: bytes, tail: memoryview, parser: simdjson.Parser) -> InferRequest | None:
         """The request, when nothing about it is odd; None leaves it to the strict reader."""
@@ -105,8 +132,10 @@ class Decoder:
             expected = sum(_brackets(entry, request) for entry in usual["inputs"])
         except _NOT_USUAL:
             return None
-        # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs.
-        return request if header.count(b"[") == 1 + ("outputs" in usual) + expected else None
+        # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs. Many
+        # objects may lie within each other.
+        same = header.count(b"[") == 1 + ("outputs" in usual) + expected
+        return request if same and header.count(b"{") <= json_text.DEEPEST else None
 
     def _request(self, document: Entry, tail: Tail) -> InferRequest:
         given = parameters(document, "body")
@@ -148,10 +177,15 @@ class Decoder:
         if "data" in entry:
             raise refuse("it has both data and binary_data_size", got="both", wanted="one", where=where)
         data = tail.take(_binary_size(given["binary_data_size"], where), where)
-        return self._checked(binary_data.read(data, spec, shape, where), where)
+        return self._checked(binary_data.read(data, spec, shape, where), spec, where)
 
-    def _checked(self, array: NDArray[Any], where: str) -> NDArray[Any]:
-        if self._finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+    def _checked(self, array: NDArray[Any], spec: TensorSpec, where: str) -> NDArray[Any]:
+        if not self._finite or array.dtype.kind != "f":
+            return array
+        sound = np.isfinite(array)
+        if spec.name in self._missing:
+            sound |= self._missing[spec.name] & np.isnan(array)
+        if not sound.all():
             text = "it holds NaN or infinity; this model accepts no missing values"
             raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
         return array
@@ -190,7 +224,7 @@ class Decoder:
         if spec.dtype == "string":
             array: NDArray[Any] = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
         else:
-            array = self._checked(binary_data.read(body, spec, shape, where), where)
+            array = self._checked(binary_data.read(body, spec, shape, where), spec, where)
         feeds = {spec.name: array}
         return InferRequest(None, feeds, self._wanted([], binary=True), self._rows(feeds))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from service.errors import RequestError
 from service.payloads import formats, strict_json
-from service.signature import Rows, Signature
+from service.signature import Array, Signature
 
 MOST = 1_000_000
 FORMS = {"csv": formats.CSV, "arrow": formats.ARROW, "parquet": formats.PARQUET}
@@ -23,7 +23,7 @@ def signature(
 ) -> Signature:
     """A model of the features named, or of `width` features without names."""
     features = (names or ("age", "height")) if named else tuple(f"f{i}" for i in range(width))
-    return Signature("x", dtype, features, rows, "y", named=named)
+    return Signature.of_table("x", dtype, features, rows, "y", named=named)
 
 
 def write(frame: pl.DataFrame, form: str, **options: Any) -> bytes:
@@ -41,17 +41,17 @@ def npy(array: NDArray[Any], version: tuple[int, int] = (1, 0)) -> bytes:
     return file.getvalue()
 
 
-def decode(body: bytes, form: str, model: Signature, most: int = MOST, header: Any = None) -> Rows:
+def decode(body: bytes, form: str, model: Signature, most: int = MOST, header: Any = None) -> Array:
     """By the table of forms."""
-    return formats.decode(FORMS.get(form, formats.NPY), body, model, most, header)
+    return formats.decode(FORMS.get(form, formats.NPY), body, model, most, header)["x"]
 
 
-def json_rows(values: Any, model: Signature) -> Rows:
+def json_rows(values: Any, model: Signature) -> Array:
     """What /predict in JSON makes of the same rows."""
-    return strict_json.decode(json.dumps({"inputs": values}).encode(), model)
+    return strict_json.decode(json.dumps({"inputs": values}).encode(), model)["x"]
 
 
-def outcome(body: bytes, form: str, model: Signature, most: int = MOST) -> Rows | None:
+def outcome(body: bytes, form: str, model: Signature, most: int = MOST) -> Array | None:
     """Sound rows or a refusal of one line; anything else fails the test."""
     try:
         rows = decode(body, form, model, most)
@@ -60,7 +60,7 @@ def outcome(body: bytes, form: str, model: Signature, most: int = MOST) -> Rows 
     assert rows.ndim == 2
     assert rows.shape[1] == len(model.features)
     assert 0 < rows.size <= most
-    assert rows.dtype == np.dtype(model.dtype)
+    assert rows.dtype == np.dtype(model.inputs[0].dtype)
     assert np.isfinite(rows).all()
     return rows
 

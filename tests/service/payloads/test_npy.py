@@ -20,7 +20,7 @@ def test_every_numeric_dtype_order_and_version_is_read(
     array = np.asarray(VALUES, dtype, order="F" if order == "F" else "C")
     for model in (signature(), signature(dtype="int64"), signature(dtype="float64")):
         rows = decode(npy(array, version), "npy", model)
-        assert rows.dtype == np.dtype(model.dtype)
+        assert rows.dtype == np.dtype(model.inputs[0].dtype)
         assert rows.tolist() == VALUES.tolist()
 
 

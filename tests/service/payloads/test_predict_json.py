@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.errors import FoldserveError, InvalidRows, MalformedBody
 from service.payloads import strict_json
 from service.payloads.predict_json import Decoder, Encoder
-from service.signature import Rows, Signature
+from service.signature import Array, Signature
 from tests.records import metadata
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -20,10 +20,10 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 def signature(width: int | None = 2, dtype: str = "float32", rows: int | None = None) -> Signature:
     names = ("age", "height", "weight", "x3", "x4")[: width or 0]
-    return Signature("x", dtype, names, rows, "y", named=True)
+    return Signature.of_table("x", dtype, names, rows, "y", named=True)
 
 
-def decode(body: str | bytes, model: Signature | None = None) -> Rows:
+def decode(body: str | bytes, model: Signature | None = None) -> Array:
     """By the fast decoder, once the strict one has said the same."""
     raw = body if isinstance(body, bytes) else body.encode()
     model = model or signature()
@@ -33,7 +33,7 @@ def decode(body: str | bytes, model: Signature | None = None) -> Rows:
         assert str(fast) == str(strict)
         raise strict
     assert isinstance(fast, np.ndarray)
-    assert fast.dtype == strict.dtype == np.dtype(model.dtype)
+    assert fast.dtype == strict.dtype == np.dtype(model.inputs[0].dtype)
     assert fast.shape == strict.shape
     assert fast.tobytes() == strict.tobytes()
     return strict
@@ -41,7 +41,7 @@ def decode(body: str | bytes, model: Signature | None = None) -> Rows:
 
 def outcome(decoder: Any, body: bytes) -> Any:
     try:
-        return decoder(body)
+        return decoder(body)["x"]
     except FoldserveError as error:
         return error
 
@@ -182,7 +182,7 @@ def test_a_decoder_serves_on_after_any_bad_body() -> None:
     ):
         with pytest.raises(FoldserveError):
             decoder(bad)
-        assert decoder(good).tolist() == [[1.0, 2.0]]
+        assert decoder(good)["x"].tolist() == [[1.0, 2.0]]
 
 
 NUMBERS = st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)

@@ -16,7 +16,7 @@ async def test_the_index_says_what_serves_and_why_the_rest_does_not(tmp_path: Pa
     properties = graphs.metadata_property(wrong)
     graphs.put(graphs.linear(WEIGHT, WEIGHT[0], softmax=True, properties=properties), tmp_path, "drifted")
     graphs.put(graphs.linear(WEIGHT, WEIGHT[0]), tmp_path, "sound")
-    graphs.put(graphs.identity(graphs.STRING, ["N", 2]), tmp_path, "text")
+    graphs.put(graphs.identity(graphs.STRING, ["N", 2, 2]), tmp_path, "text")
     async with serving(tmp_path) as client:
         index = (await client.get("/models")).json()
     assert index["default_model"] is None
@@ -28,7 +28,7 @@ async def test_the_index_says_what_serves_and_why_the_rest_does_not(tmp_path: Pa
     assert versions["drifted"]["state"] == "UNAVAILABLE"
     assert "golden rows are off by" in versions["drifted"]["reason"]
     assert versions["text"]["state"] == "READY"
-    assert "2-D numeric input" in versions["text"]["reason"]
+    assert "one 2-D input or one input per column" in versions["text"]["reason"]
     assert str(tmp_path) not in str(index)
 
 
@@ -38,18 +38,19 @@ async def test_a_model_tells_its_features_and_metadata(tmp_path: Path, serving: 
     graphs.put(graphs.linear(WEIGHT, WEIGHT[0], softmax=True, properties=properties), tmp_path, "m")
     async with serving(tmp_path) as client:
         detail = (await client.get("/models/m")).json()
-    assert detail["input"] == {"name": "x", "dtype": "float32", "features": ["f0", "f1"]}
+    assert detail["inputs"] == [{"name": "x", "dtype": "float32", "features": ["f0", "f1"]}]
+    assert detail["features"] == ["f0", "f1"]
     assert detail["metadata"] == document.model_dump(mode="json")
     assert detail["default_version"] == 1
 
 
 async def test_a_model_that_does_not_serve_still_has_a_page(tmp_path: Path, serving: Serving) -> None:
     (tmp_path / "hollow" / "1").mkdir(parents=True)
-    graphs.put(graphs.identity(graphs.STRING, ["N", 2]), tmp_path, "text")
+    graphs.put(graphs.identity(graphs.STRING, ["N", 2, 2]), tmp_path, "text")
     async with serving(tmp_path) as client:
         hollow = (await client.get("/models/hollow")).json()
         text = (await client.get("/models/text")).json()
         assert (await client.get("/models/nobody")).status_code == 404
     assert hollow["default_version"] is None
     assert hollow["versions"][0]["reason"] == "there is no such file"
-    assert text["input"] is None
+    assert text["inputs"] is None

@@ -119,7 +119,9 @@ class ServedModel:
         self.tensors = TensorDoor(
             # The rule of the tables: a model that says what it was trained on takes no missing values.
             oip.Decoder(self.session.inputs, self.session.outputs, finite=self.metadata is not None),
-            oip.Encoder(name, version, self.session.outputs),
+            oip.Encoder(
+                name, version, self.session.outputs, self.metadata.classes if self.metadata else None
+            ),
         )
         self.counters = Counters(host.ledger.block(f"{name}/{version}"))
         self._batcher = self._new_batcher()

@@ -272,7 +272,7 @@ def _binary_size(value: Any, where: str) -> int:
 
 
 def _from_json(entry: Entry, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:
-    if entry.get("data") is None:
+    if "data" not in entry:
         raise refuse("it has neither data nor binary_data_size", got="neither", wanted="one", where=where)
     if datatype(spec) in BINARY_ONLY:
         text = f"{datatype(spec)} has no JSON form: send it in binary form, with binary_data_size"

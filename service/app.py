@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from service.counters import SLOTS
 from service.ledger import Ledger
 from service.model import Host
 from service.repository import Repository
-from service.routes import health, mlflow, models, oip
+from service.routes import health, mlflow, models, oip, oip_config, oip_settings
 from service.routes.gate import WATCH, Gate, marks
 from service.routes.negotiation import JSON
 from service.routes.oip_infer import add_infer_routes
@@ -45,6 +45,8 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.ModelUnavailable: 503,
     errors.NothingServed: 503,
     errors.RepositoryClosed: 403,
+    errors.SettingFixed: 403,
+    errors.UnknownRegion: 404,
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -78,6 +80,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     Raises:
         RuntimeMissing: onnxruntime is not installed.
         DeviceUnavailable: the device demanded cannot be used.
+        GrpcUnavailable: gRPC was asked for and cannot be served.
         UnknownModel: the default model named is not in the folder.
     """
     device, _ = choose_device(settings.device)
@@ -102,6 +105,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         tf32=settings.allow_tf32,
     )
     app.state.repository = Repository(settings.models_dir, host, settings.default_model)
+    app.state.grpc_port = None
+    app.state.grpc_door = _grpc_door(app)
     app.add_middleware(Gate)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
@@ -109,6 +114,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(oip.router)
+    app.include_router(oip_config.router)
+    app.include_router(oip_settings.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.add_exception_handler(errors.RequestError, _refuse)
@@ -119,8 +126,24 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    with app.state.executor:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(app.state.executor)
+        if app.state.grpc_door is not None:
+            app.state.grpc_port = await stack.enter_async_context(app.state.grpc_door.opened())
         yield
+
+
+def _grpc_door(app: FastAPI) -> Any:
+    """What serves gRPC, when a port for it is given: imported only then, for grpcio is an extra."""
+    if app.state.settings.grpc_port is None:
+        return None
+    try:
+        from service.grpc.server import GrpcDoor
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("grpc", "google"):
+            raise
+        raise errors.GrpcUnavailable("grpcio is not installed: pip install 'foldserve[grpc]'") from error
+    return GrpcDoor(app.state)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

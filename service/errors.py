@@ -18,6 +18,8 @@ FoldserveError
 │   ├── ModelUnavailable       it is there, but it is not served
 │   ├── NothingServed          no model answers
 │   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
+│   ├── SettingFixed           what only a restart changes
+│   ├── UnknownRegion          no shared memory of that name
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   ├── DeadlineExceeded       the answer would come too late
@@ -26,6 +28,7 @@ FoldserveError
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
 ├── DeviceUnavailable          the device asked for cannot be had
+├── GrpcUnavailable            the gRPC door cannot be opened
 └── AddressUnavailable         the host and port cannot be listened on
 """
 
@@ -207,6 +210,23 @@ class RepositoryClosed(RequestError):
         super().__init__(text, got="load or unload", wanted="/v2/repository/index", where="path")
 
 
+class SettingFixed(RequestError):
+    """Clients may read the settings of logging and tracing, but not change them."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        text = f"{what} settings are fixed while the server runs: {instead}"
+        super().__init__(text, got=f"new {what} settings", wanted=instead, where="server")
+
+
+class UnknownRegion(RequestError):
+    """No shared memory of that name, for none is offered."""
+
+    def __init__(self, name: str) -> None:
+        wanted = "tensors in the request"
+        text = f"no shared memory region named {name!r}: this server offers none, send {wanted}"
+        super().__init__(text, got=name, wanted=wanted, where="path")
+
+
 class UnsupportedSignature(RequestError):
     """The model is sound, but it does not take one table of numbers."""
 
@@ -290,6 +310,14 @@ class DeviceUnavailable(FoldserveError):
     def __init__(self, device: str, reason: str) -> None:
         super().__init__(f"the device {device!r} cannot be used: {reason}")
         self.device = device
+        self.reason = reason
+
+
+class GrpcUnavailable(FoldserveError):
+    """The gRPC door was asked for and cannot be opened."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot serve gRPC: {reason}")
         self.reason = reason
 
 

@@ -142,6 +142,11 @@ class ServedModel:
         """How many rows wait for a run."""
         return self._batcher.waiting
 
+    @property
+    def rows_together(self) -> int:
+        """The most rows of several requests that one run computes; 0 when each request gets its own run."""
+        return self._batcher.together
+
     def is_light(self, rows: int) -> bool:
         """Whether a run of so many rows happens at once."""
         return self.cost.of(rows) <= INLINE_SECONDS

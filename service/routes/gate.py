@@ -31,7 +31,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        watch = scope[WATCH] = Watch(_request_id(scope["headers"]))
+        watch = scope[WATCH] = Watch(request_id(scope["headers"]))
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -52,7 +52,7 @@ def marks(watch: Watch) -> list[tuple[bytes, bytes]]:
     return [(_ID, watch.request_id.encode()), (b"server-timing", timing)]
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own, when it is short and printable, else one of ours."""
     given = next((value for name, value in headers if name == _ID), b"")
     return given.decode() if _SOUND_ID.fullmatch(given) else secrets.token_hex(8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import State
 
 from service.counters import Histogram, Totals
 from service.errors import NothingServed, RepositoryClosed, UnknownModel
@@ -64,33 +65,31 @@ async def server_metadata() -> ServerMetadata:
 @router.get("/models/stats")
 async def all_statistics(request: Request) -> Statistics:
     """What every served version has done."""
-    models = [model for name in _repository(request).names for model in _served(request, name)]
-    return Statistics(model_stats=[_statistics(request, model) for model in models])
+    return statistics(request.app.state)
 
 
 @router.get("/models/{name}/stats")
 async def model_statistics(request: Request, name: str) -> Statistics:
     """What every served version of a model has done."""
-    _repository(request).find(name)
-    return Statistics(model_stats=[_statistics(request, model) for model in _served(request, name)])
+    return statistics(request.app.state, name)
 
 
 @router.get("/models/{name}/versions/{version}/stats")
 async def version_statistics(request: Request, name: str, version: str) -> Statistics:
     """What one version has done."""
-    return Statistics(model_stats=[_statistics(request, _repository(request).find(name, version))])
+    return statistics(request.app.state, name, version)
 
 
 @router.get("/models/{name}")
 async def model_metadata(request: Request, name: str) -> ModelMetadata:
     """The inputs and outputs of a model's default version."""
-    return _metadata(request, _repository(request).find(name))
+    return metadata(request.app.state, name)
 
 
 @router.get("/models/{name}/versions/{version}")
 async def version_metadata(request: Request, name: str, version: str) -> ModelMetadata:
     """The inputs and outputs of one version."""
-    return _metadata(request, _repository(request).find(name, version))
+    return metadata(request.app.state, name, version)
 
 
 @router.get("/models/{name}/ready")
@@ -116,21 +115,61 @@ async def repository_index(request: Request) -> list[IndexEntry]:
     """Every version on disk, served or not and why; with {"ready": true} only those served."""
     limit: int = request.app.state.settings.max_body_bytes
     body = await read_body(request.scope, request.receive, limit)
-    only_ready = read_index_request(body)
-    entries = [
-        _index_entry(name, number, found)
-        for name in _repository(request).names
-        for number, found in sorted(_repository(request).models[name].items())
-    ]
-    return [entry for entry in entries if entry.state == "READY" or not only_ready]
+    return index(request.app.state, only_ready=read_index_request(body))
 
 
 @router.post("/repository/models/{name}/load")
 @router.post("/repository/models/{name}/unload")
 async def change_repository(request: Request, name: str) -> None:
     """Refused: models are loaded from the models folder when the server starts."""
-    if name not in _repository(request).models:
-        raise UnknownModel(name, _repository(request).names)
+    refuse_change(request.app.state, name)
+
+
+def metadata(state: State, name: str, version: str | None = None) -> ModelMetadata:
+    """The inputs and outputs of the version that answers."""
+    model: ServedModel = state.repository.find(name, version)
+    return ModelMetadata(
+        name=model.name,
+        versions=[str(served.version) for served in _served(state, model.name)],
+        inputs=[_tensor(spec) for spec in model.session.inputs],
+        outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
+        properties={"device": model.session.device, "runtime": f"onnxruntime {runtime_version()}"},
+    )
+
+
+def statistics(state: State, name: str | None = None, version: str | None = None) -> Statistics:
+    """What one version has done, every served version of a model, or of all models."""
+    repository: Repository = state.repository
+    if version is not None:
+        models = [repository.find(name, version)]
+    elif name is not None:
+        repository.find(name)
+        models = _served(state, name)
+    else:
+        models = [model for each in repository.names for model in _served(state, each)]
+    return Statistics(model_stats=[_statistics(state, model) for model in models])
+
+
+def index(state: State, *, only_ready: bool) -> list[IndexEntry]:
+    """Every version on disk, or those that are served."""
+    repository: Repository = state.repository
+    entries = [
+        _index_entry(name, number, found)
+        for name in repository.names
+        for number, found in sorted(repository.models[name].items())
+    ]
+    return [entry for entry in entries if entry.state == "READY" or not only_ready]
+
+
+def refuse_change(state: State, name: str) -> None:
+    """Refuse to load or unload.
+
+    Raises:
+        UnknownModel, RepositoryClosed: as they say.
+    """
+    repository: Repository = state.repository
+    if name not in repository.models:
+        raise UnknownModel(name, repository.names)
     raise RepositoryClosed
 
 
@@ -144,19 +183,9 @@ def _repository(request: Request) -> Repository:
     return repository
 
 
-def _served(request: Request, name: str) -> list[ServedModel]:
-    versions = sorted(_repository(request).models[name].items())
+def _served(state: State, name: str) -> list[ServedModel]:
+    versions = sorted(state.repository.models[name].items())
     return [model for _, model in versions if isinstance(model, ServedModel)]
-
-
-def _metadata(request: Request, model: ServedModel) -> ModelMetadata:
-    return ModelMetadata(
-        name=model.name,
-        versions=[str(served.version) for served in _served(request, model.name)],
-        inputs=[_tensor(spec) for spec in model.session.inputs],
-        outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
-        properties={"device": model.session.device, "runtime": f"onnxruntime {runtime_version()}"},
-    )
 
 
 def _tensor(spec: TensorSpec) -> TensorMetadata:
@@ -164,9 +193,9 @@ def _tensor(spec: TensorSpec) -> TensorMetadata:
     return TensorMetadata(name=spec.name, datatype=kind, shape=dimensions(spec))
 
 
-def _statistics(request: Request, model: ServedModel) -> VersionStatistics:
+def _statistics(state: State, model: ServedModel) -> VersionStatistics:
     """What a version has done in all workers together."""
-    ledger: Ledger = request.app.state.ledger
+    ledger: Ledger = state.ledger
     totals = Totals.of(ledger.read().get(f"{model.name}/{model.version}", []))
     phases = totals.phases
     return VersionStatistics(

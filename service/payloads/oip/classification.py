@@ -27,7 +27,7 @@ def top_classes(array: Array, count: int, labels: Sequence[Label] | None = None)
     values = np.take_along_axis(rows, order, axis=1)
     names = [f":{label}" for label in labels] if labels and len(labels) == rows.shape[1] else None
     texts = [
-        f"{value}:{index}{names[index] if names else ''}"
+        f"{value!s}:{index}{names[index] if names else ''}"
         for value, index in zip(values.ravel(), order.ravel(), strict=True)
     ]
     return np.array(texts, dtype=object).reshape(order.shape)

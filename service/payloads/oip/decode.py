@@ -84,6 +84,8 @@ class Decoder:
         self._finite = finite
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
         self._parser = simdjson.Parser()
+        self.has_binary_only = any(datatype(spec) in BINARY_ONLY for spec in self._outputs.values())
+        """Whether some output has a binary form alone."""
 
     def __call__(self, body: bytes, json_length: str | None = None) -> InferRequest:
         """The request in a body; `json_length` is the header Inference-Header-Content-Length as it came.

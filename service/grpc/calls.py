@@ -29,7 +29,7 @@ StreamHandler = Callable[[AsyncIterator[bytes], "Call"], AsyncIterator[Message]]
 
 INTERNAL = "internal error: the server's log says more"
 _LONGEST_DETAILS = 500
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("foldserve.grpc")
 
 
 class Call:

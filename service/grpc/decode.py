@@ -98,7 +98,7 @@ def _read(decoder: Decoder, entry: Entry, spec: TensorSpec, shape: tuple[int, ..
     data = entry["data"]
     if isinstance(data, bytes):
         return decoder.binary(memoryview(data), spec, shape, where)
-    return decoder.checked(_typed(data, spec, shape, where), where)
+    return decoder.checked(_typed(data, spec, shape, where), spec, where)
 
 
 def _typed(contents: Any, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:

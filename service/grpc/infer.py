@@ -13,7 +13,7 @@ from service.grpc.decode import decode
 from service.grpc.encode import encode
 from service.grpc.messages import ModelInferRequest, ModelStreamInferResponse
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("foldserve.grpc")
 
 
 async def model_infer(message: Any, call: Call) -> Any:

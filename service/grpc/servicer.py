@@ -6,8 +6,10 @@ from typing import Any
 
 from service.errors import UnknownRegion
 from service.grpc.calls import Call, Handler
+from service.grpc.loading import read_load
 from service.grpc.messages import Reply
 from service.routes import oip, oip_config, oip_settings
+from service.routes.health import is_ready
 from service.routes.oip_forms import ServerMetadata
 
 
@@ -18,7 +20,7 @@ async def server_live(_: Any, __: Call) -> Reply:
 
 async def server_ready(_: Any, call: Call) -> Reply:
     """Whether some model answers, and will go on doing so."""
-    return {"ready": is_ready(call)}
+    return {"ready": is_ready(call.state)}
 
 
 async def model_ready(message: Any, call: Call) -> Reply:
@@ -54,9 +56,18 @@ async def repository_index(message: Any, call: Call) -> Reply:
     return {"models": [entry.model_dump() for entry in entries]}
 
 
-async def change_repository(message: Any, call: Call) -> Reply:
-    """Load or unload, where that is allowed."""
+async def repository_model_load(message: Any, call: Call) -> Reply:
+    """Load a model, where that is allowed, and answer when it is live."""
     oip.refuse_change(call.state, message.model_name)
+    given = read_load(message.parameters)
+    await call.state.repository.load(message.model_name, given.files, given.config)
+    return {}
+
+
+async def repository_model_unload(message: Any, call: Call) -> Reply:
+    """Unload a model, where that is allowed."""
+    oip.refuse_change(call.state, message.model_name)
+    await call.state.repository.unload(message.model_name)
     return {}
 
 
@@ -94,11 +105,6 @@ async def shared_memory_unregister(_: Any, __: Call) -> Reply:
     return {}
 
 
-def is_ready(call: Call) -> bool:
-    """Whether new calls are welcome."""
-    return bool(call.state.repository.ready and not call.state.draining)
-
-
 _LOG_FIELDS = {bool: "bool_param", int: "uint32_param", str: "string_param"}
 
 OPEN = frozenset({"ServerLive", "ServerReady"})
@@ -113,8 +119,8 @@ METHODS: dict[str, Handler] = {
     "ModelConfig": model_config,
     "ModelStatistics": model_statistics,
     "RepositoryIndex": repository_index,
-    "RepositoryModelLoad": change_repository,
-    "RepositoryModelUnload": change_repository,
+    "RepositoryModelLoad": repository_model_load,
+    "RepositoryModelUnload": repository_model_unload,
     "TraceSetting": trace_setting,
     "LogSettings": log_settings,
     "SystemSharedMemoryStatus": shared_memory_status,

@@ -15,7 +15,6 @@ from starlette.datastructures import State
 
 from service.model import ServedModel
 from service.payloads.oip.datatypes import DATATYPES, dimensions
-from service.repository import FILE
 from service.routes.oip import RESPONSES
 from service.routes.oip_forms import PLATFORM
 from service.session import TensorSpec
@@ -64,7 +63,7 @@ class ModelConfig(BaseModel):
     output: list[Tensor]
     dynamic_batching: DynamicBatching | None = None
     instance_group: list[InstanceGroup]
-    default_model_filename: str = FILE
+    default_model_filename: str = "model.onnx"
 
 
 @router.get("/models/{name}/config", response_model_exclude_none=True)

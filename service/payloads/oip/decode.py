@@ -121,11 +121,11 @@ class Decoder:
         Raises:
             InvalidTensors: the bytes do not fit the shape, or the model.
         """
-        return self.checked(binary_data.read(data, spec, shape, where), where)
+        return self.checked(binary_data.read(data, spec, shape, where), spec, where)
 
-    def checked(self, array: Array, where: str) -> Array:
+    def checked(self, array: Array, spec: TensorSpec, where: str) -> Array:
         """The array, unless it holds what JSON could not and the model does not take."""
-        if self._finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+        if self._finite and spec.dtype.startswith("float") and not np.isfinite(array).all():
             text = "it holds NaN or infinity; this model accepts no missing values"
             raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
         return array
@@ -226,7 +226,7 @@ class Decoder:
         if spec.dtype == "string":
             array: Array = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
         else:
-            array = self.checked(binary_data.read(body, spec, shape, where), where)
+            array = self.binary(body, spec, shape, where)
         feeds = {spec.name: array}
         return InferRequest(None, feeds, self._wanted([], binary=True), self._rows(feeds))
 

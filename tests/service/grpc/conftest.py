@@ -34,9 +34,9 @@ class Door:
         self, method: str, *, service: str = INFERENCE, timeout: float | None = None, **fields: Any
     ) -> Any:
         """Call a method with the message of these fields; what is awaited is its answer."""
-        described = methods(service)[method]
+        described = methods(INFERENCE)[method]
         send = self.channel.unary_unary(
-            f"/{service}/{method}",
+            f"/{INFERENCE}/{method}",
             request_serializer=class_of(described.input_type).SerializeToString,
             response_deserializer=class_of(described.output_type).FromString,
         )

@@ -107,7 +107,7 @@ def test_halves_come_raw_alone() -> None:
     ("sent", "words"),
     [
         (message(tensor(name="z")), "the model has no such input"),
-        (message(tensor(), tensor()), "it is sent twice"),
+        (message(tensor(), tensor()), "it is given twice"),
         (ModelInferRequest(), "missing"),
         (message(tensor(datatype="FP64")), 'datatype is "FP64", the model takes FP32'),
         (message(tensor(datatype=...)), 'datatype is "", the model takes FP32'),

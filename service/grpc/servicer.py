@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.errors import UnknownRegion
+from service.errors import ModelUnavailable, UnknownModel, UnknownRegion, UnknownVersion
 from service.grpc.calls import Call, Handler
 from service.grpc.loading import read_load
 from service.grpc.messages import Reply
@@ -24,8 +24,11 @@ async def server_ready(_: Any, call: Call) -> Reply:
 
 
 async def model_ready(message: Any, call: Call) -> Reply:
-    """Whether the model answers; an unknown one is an error."""
-    call.state.repository.find(message.name, message.version or None)
+    """Whether the model answers. One that is not there does not, as for Triton: clients ask until it does."""
+    try:
+        call.state.repository.find(message.name, message.version or None)
+    except (UnknownModel, UnknownVersion, ModelUnavailable):
+        return {"ready": False}
     return {"ready": not call.state.draining}
 
 

@@ -59,15 +59,15 @@ async def regions() -> list[dict[str, Any]]:
     return []
 
 
-@router.get("/systemsharedmemory/region/{name}/status")
-@router.get("/cudasharedmemory/region/{name}/status")
+@router.get("/systemsharedmemory/region/{name}/status", include_in_schema=False)
+@router.get("/cudasharedmemory/region/{name}/status", include_in_schema=False)
 async def region(name: str) -> list[dict[str, Any]]:
     """404: no region is ever registered."""
     raise UnknownRegion(name)
 
 
-@router.post("/systemsharedmemory/region/{name}/register")
-@router.post("/cudasharedmemory/region/{name}/register")
+@router.post("/systemsharedmemory/region/{name}/register", include_in_schema=False)
+@router.post("/cudasharedmemory/region/{name}/register", include_in_schema=False)
 async def register_region(name: str) -> None:
     """Refused: shared memory is not offered."""
     refuse_region(name)

@@ -46,6 +46,8 @@ async def test_health_and_metadata(door: Door) -> None:
     assert (await door.call("ServerReady")).ready
     assert (await door.call("ModelReady", name="m")).ready
     assert (await door.call("ModelReady", name="m", version="1")).ready
+    for name, version in (("broken", ""), ("broken", "2"), ("m", "2"), ("z", "")):
+        assert not (await door.call("ModelReady", name=name, version=version)).ready
     server = await door.call("ServerMetadata")
     assert server.name == "foldserve"
     assert "classification" in server.extensions
@@ -72,7 +74,7 @@ async def test_the_index_tells_what_is_served_and_why_not(door: Door) -> None:
     assert [(entry.name, entry.version) for entry in ready.models] == [("m", "1"), ("m", "3")]
 
 
-@pytest.mark.parametrize("method", ["ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics"])
+@pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig", "ModelStatistics"])
 async def test_what_is_not_there_is_not_found(door: Door, method: str) -> None:
     error = await refused(door.call(method, name="z"))
     assert (error.code(), error.details()) == (

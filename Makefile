@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports unit test soak bench-folding bench-serving bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit test soak bench-folding bench-serving bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ types: .venv/installed ## mypy --strict on both packages
 
 imports: .venv/installed ## the one-way imports of the architecture
 	$(BIN)/lint-imports
+
+proto: .venv/installed ## compile the messages of the gRPC door
+	$(BIN)/python -m grpc_tools.protoc -I service/grpc/protos \
+	  --descriptor_set_out=service/grpc/protos/served.binpb inference.proto health.proto
 
 unit: .venv/installed ## pytest with branch coverage, on two cores
 	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term

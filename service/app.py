@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -23,7 +23,16 @@ from service.metrics import Exposition
 from service.model import Host
 from service.openapi.document import OpenApi
 from service.repository import Policy, Repository, watching
-from service.routes import documentation, health, mlflow, models, oip, oip_repository
+from service.routes import (
+    documentation,
+    health,
+    mlflow,
+    models,
+    oip,
+    oip_config,
+    oip_repository,
+    oip_settings,
+)
 from service.routes.gate import WATCH
 from service.routes.metrics import metrics_route
 from service.routes.negotiation import JSON
@@ -54,6 +63,8 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.RepositoryClosed: 403,
     errors.LoadFailed: 400,
     errors.Unconfirmed: 503,
+    errors.SettingFixed: 403,
+    errors.UnknownRegion: 404,
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -92,6 +103,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     Raises:
         RuntimeMissing: onnxruntime is not installed.
         DeviceUnavailable: the device demanded cannot be used.
+        GrpcUnavailable: gRPC was asked for and cannot be served.
         UnknownModel: the default model named is not in the folder.
         UnreadableKeys: the file of API keys is not in order.
     """
@@ -127,6 +139,9 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         threads=budget.threads,
         tf32=settings.allow_tf32,
     )
+    # Before anything is loaded: what cannot be served is told at once.
+    app.state.grpc_port = None
+    app.state.grpc_door = _grpc_door(app)
     app.state.repository = Repository(
         settings.models_dir,
         host,
@@ -142,6 +157,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(oip.router)
     app.include_router(oip_repository.router)
+    app.include_router(oip_config.router)
+    app.include_router(oip_settings.router)
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.include_router(documentation.router)
@@ -156,12 +173,13 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    with app.state.executor:
-        async with (
-            watching(app.state.repository, settings.watch_interval),
-            metrics_port.opened(app.state, _answer),
-        ):
-            yield
+    async with AsyncExitStack() as stack:
+        stack.enter_context(app.state.executor)
+        await stack.enter_async_context(watching(app.state.repository, settings.watch_interval))
+        await stack.enter_async_context(metrics_port.opened(app.state, _answer))
+        if app.state.grpc_door is not None:
+            app.state.grpc_port = await stack.enter_async_context(app.state.grpc_door.opened())
+        yield
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -171,6 +189,20 @@ async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return await _refuse_http(request, error)
     return await _fail(request, error)
+
+
+def _grpc_door(app: FastAPI) -> Any:
+    """What serves gRPC, when a port for it is given: imported only then, for grpcio is an extra."""
+    if app.state.settings.grpc_port is None:
+        return None
+    try:
+        from service.grpc.server import GrpcDoor
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("grpc", "google"):
+            raise
+        raise errors.GrpcUnavailable("grpcio is not installed: pip install 'foldserve[grpc]'") from error
+    keys: Keys | None = app.state.keys
+    return GrpcDoor(app.state, keys.check) if keys else GrpcDoor(app.state)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -162,6 +162,11 @@ class Batcher:
         """How many rows wait."""
         return self._waiting
 
+    @property
+    def together(self) -> int:
+        """The most rows of several items that one run computes; 0 when each item gets its own run."""
+        return self._max_rows if self._together else 0
+
     def expected(self, rows: int) -> float:
         """How many seconds it would take to compute these rows and all that came before them."""
         whole = self._running + self._waiting + rows

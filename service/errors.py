@@ -21,6 +21,8 @@ FoldserveError
 │   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
 │   ├── LoadFailed             a model could not be loaded as it was asked
 │   ├── Unconfirmed            not every worker has said that it did what was asked
+│   ├── SettingFixed           what only a restart changes
+│   ├── UnknownRegion          no shared memory of that name
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   ├── DeadlineExceeded       the answer would come too late
@@ -35,6 +37,7 @@ FoldserveError
 ├── UnreadableTable            a file of rows that cannot be read
 ├── RuntimeMissing             onnxruntime is not installed
 ├── DeviceUnavailable          the device asked for cannot be had
+├── GrpcUnavailable            the gRPC door cannot be opened
 ├── AddressUnavailable         the host and port cannot be listened on
 ├── CertificateUnusable        HTTPS cannot be spoken with these files
 └── WorkerFailed               a worker process cannot start
@@ -250,6 +253,23 @@ class Unconfirmed(RequestError):
         super().__init__(text, got=f"{done} answers", wanted=f"{count} answers", where="workers")
 
 
+class SettingFixed(RequestError):
+    """Clients may read the settings of logging and tracing, but not change them."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        text = f"{what} settings are fixed while the server runs: {instead}"
+        super().__init__(text, got=f"new {what} settings", wanted=instead, where="server")
+
+
+class UnknownRegion(RequestError):
+    """No shared memory of that name, for none is offered."""
+
+    def __init__(self, name: str) -> None:
+        wanted = "tensors in the request"
+        text = f"no shared memory region named {name!r}: this server offers none, send {wanted}"
+        super().__init__(text, got=name, wanted=wanted, where="path")
+
+
 class UnsupportedSignature(RequestError):
     """The model is sound, but it does not take rows of columns."""
 
@@ -401,6 +421,14 @@ class DeviceUnavailable(FoldserveError):
     def __init__(self, device: str, reason: str) -> None:
         super().__init__(f"the device {device!r} cannot be used: {reason}")
         self.device = device
+        self.reason = reason
+
+
+class GrpcUnavailable(FoldserveError):
+    """The gRPC door was asked for and cannot be opened."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot serve gRPC: {reason}")
         self.reason = reason
 
 

@@ -137,7 +137,9 @@ class ServedModel:
                 finite=self.metadata is not None,
                 missing={} if isinstance(self._door, UnsupportedSignature) else self._door.signature.missing,
             ),
-            oip.Encoder(name, version, self.session.outputs),
+            oip.Encoder(
+                name, version, self.session.outputs, self.metadata.classes if self.metadata else None
+            ),
         )
         self.counters = counters or Counters(host.ledger.block(f"{name}/{version}"))
         self._batcher = self._new_batcher()
@@ -158,6 +160,11 @@ class ServedModel:
     def waiting(self) -> int:
         """How many rows wait for a run."""
         return self._batcher.waiting
+
+    @property
+    def rows_together(self) -> int:
+        """The most rows of several requests that one run computes; 0 when each request gets its own run."""
+        return self._batcher.together
 
     def is_light(self, rows: int) -> bool:
         """Whether a run of so many rows happens at once."""

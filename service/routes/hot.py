@@ -19,6 +19,8 @@ from service.batching import Feeds
 from service.errors import ClientGone, InvalidHeader, TooManyRows
 from service.model import ServedModel
 from service.routes.bodies import header, read_body
+from service.routes.compression import INLINE_BYTES as PACKED_INLINE_BYTES
+from service.routes.compression import WORTH_BYTES, Coding, coding, pack, unpack, wanted
 from service.routes.gate import WATCH
 from service.watch import Watch
 
@@ -88,6 +90,9 @@ class Call:
 class HotRoute(APIRoute):
     """A route that answers without FastAPI's request machinery; errors go to the application's table."""
 
+    packs = False
+    """Whether long answers are compressed for those who ask."""
+
     def open(self, call: Call) -> Any:
         """Check what can be checked before the body is read; the result is handed to `answer`."""
 
@@ -107,9 +112,15 @@ class HotRoute(APIRoute):
         with model.serving(call.watch):
             _limit(call)
             opened = self.open(call)
+            packed = coding(call.header(b"content-encoding"))
             call.body = await read_body(scope, receive, state.settings.max_body_bytes)
             call.watch.begin()
+            if packed:
+                call.body = await _unpacked(call, packed)
             reply = await self.answer(call, opened)
+            if self.packs and len(reply.body) >= WORTH_BYTES:
+                reply = await _packed(call, reply)
+                call.watch.encode += call.watch.lap()
         length = (b"content-length", str(len(reply.body)).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [*reply.headers, length]})
         await send({"type": "http.response.body", "body": reply.body})
@@ -125,6 +136,23 @@ def _limit(call: Call) -> None:
         wanted = f"milliseconds, a whole number from 1 to {_LONGEST_TIMEOUT_MS}"
         raise InvalidHeader("X-Request-Timeout-Ms", given, wanted)
     call.watch.limit(int(text) / 1000)
+
+
+async def _unpacked(call: Call, how: Coding) -> bytes:
+    most = call.state.settings.max_body_bytes
+    if len(call.body) <= PACKED_INLINE_BYTES:
+        return unpack(call.body, how, most)
+    return await call.beside(unpack, call.body, how, most)
+
+
+async def _packed(call: Call, reply: Reply) -> Reply:
+    """The answer, compressed when the client asks for that."""
+    how = wanted(call.header(b"accept-encoding"))
+    varies = [*reply.headers, (b"vary", b"accept-encoding")]
+    if how is None:
+        return Reply(varies, reply.body)
+    body = await call.beside(pack, reply.body, how)
+    return Reply([*varies, (b"content-encoding", how.encode())], body)
 
 
 async def _unless_gone(receive: Receive, work: Any) -> Any:

@@ -92,6 +92,11 @@ def parse(text: str) -> MediaType:
     return MediaType(name.strip().lower(), {key.lower(): value.strip('"') for key, value in found})
 
 
+def weights(header: str) -> dict[str, float]:
+    """What a header such as Accept-Encoding lists, in small letters, with its weights."""
+    return dict(_range(element) for element in header[:_LONGEST].split(","))
+
+
 def _range(element: str) -> tuple[str, float]:
     """A media range and its weight; a weight that is none counts as 0."""
     media = parse(element)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import State
 
 from service.counters import Histogram, Totals
 from service.errors import NothingServed, ShuttingDown
@@ -63,35 +64,31 @@ async def server_metadata() -> ServerMetadata:
 @router.get("/models/stats")
 async def all_statistics(request: Request) -> Statistics:
     """What every served version has done."""
-    repository = _repository(request)
-    models = [model for name in repository.names for model in repository.served(name)]
-    return Statistics(model_stats=[_statistics(request, model) for model in models])
+    return statistics(request.app.state)
 
 
 @router.get("/models/{name}/stats")
 async def model_statistics(request: Request, name: str) -> Statistics:
     """What every served version of a model has done."""
-    repository = _repository(request)
-    repository.find(name)
-    return Statistics(model_stats=[_statistics(request, model) for model in repository.served(name)])
+    return statistics(request.app.state, name)
 
 
 @router.get("/models/{name}/versions/{version}/stats")
 async def version_statistics(request: Request, name: str, version: str) -> Statistics:
     """What one version has done."""
-    return Statistics(model_stats=[_statistics(request, _repository(request).find(name, version))])
+    return statistics(request.app.state, name, version)
 
 
 @router.get("/models/{name}")
 async def model_metadata(request: Request, name: str) -> ModelMetadata:
     """The inputs and outputs of a model's default version."""
-    return _metadata(request, _repository(request).find(name))
+    return metadata(request.app.state, name)
 
 
 @router.get("/models/{name}/versions/{version}")
 async def version_metadata(request: Request, name: str, version: str) -> ModelMetadata:
     """The inputs and outputs of one version."""
-    return _metadata(request, _repository(request).find(name, version))
+    return metadata(request.app.state, name, version)
 
 
 @router.get("/models/{name}/ready")
@@ -106,6 +103,31 @@ async def version_ready(request: Request, name: str, version: str) -> ModelReady
     return ModelReady(name=_repository(request).find(name, version).name)
 
 
+def metadata(state: State, name: str, version: str | None = None) -> ModelMetadata:
+    """The inputs and outputs of the version that answers."""
+    model: ServedModel = state.repository.find(name, version)
+    return ModelMetadata(
+        name=model.name,
+        versions=[str(served.version) for served in state.repository.served(model.name)],
+        inputs=[_tensor(spec) for spec in model.session.inputs],
+        outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
+        properties=_properties(state, model),
+    )
+
+
+def statistics(state: State, name: str | None = None, version: str | None = None) -> Statistics:
+    """What one version has done, every served version of a model, or of all models."""
+    repository: Repository = state.repository
+    if version is not None:
+        models = [repository.find(name, version)]
+    elif name is not None:
+        repository.find(name)
+        models = repository.served(name)
+    else:
+        models = [model for each in repository.names for model in repository.served(each)]
+    return Statistics(model_stats=[_statistics(state, model) for model in models])
+
+
 def is_below(path: str) -> bool:
     """Whether a path belongs to this protocol."""
     return path == "/v2" or path.startswith("/v2/")
@@ -116,25 +138,15 @@ def _repository(request: Request) -> Repository:
     return repository
 
 
-def _metadata(request: Request, model: ServedModel) -> ModelMetadata:
-    return ModelMetadata(
-        name=model.name,
-        versions=[str(served.version) for served in _repository(request).served(model.name)],
-        inputs=[_tensor(spec) for spec in model.session.inputs],
-        outputs=[_tensor(spec) for spec in model.session.outputs if spec.is_tensor],
-        properties=_properties(request, model),
-    )
-
-
-def _properties(request: Request, model: ServedModel) -> dict[str, str]:
+def _properties(state: State, model: ServedModel) -> dict[str, str]:
     """What it runs on, as asked and in truth."""
     session = model.session
     return {
-        "device_asked": request.app.state.settings.device,
+        "device_asked": state.settings.device,
         "device": session.device,
         "provider": session.provider,
         "threads": str(session.tuning.threads),
-        "workers": str(request.app.state.worker.count),
+        "workers": str(state.worker.count),
         "runtime": f"onnxruntime {runtime_version()}",
     }
 
@@ -144,9 +156,9 @@ def _tensor(spec: TensorSpec) -> TensorMetadata:
     return TensorMetadata(name=spec.name, datatype=kind, shape=dimensions(spec))
 
 
-def _statistics(request: Request, model: ServedModel) -> VersionStatistics:
+def _statistics(state: State, model: ServedModel) -> VersionStatistics:
     """What a version has done in all workers together."""
-    ledger: Ledger = request.app.state.ledger
+    ledger: Ledger = state.ledger
     totals = Totals.of(ledger.read().get(f"{model.name}/{model.version}", []))
     phases = totals.phases
     return VersionStatistics(

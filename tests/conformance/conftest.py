@@ -1,13 +1,15 @@
 """The server under test: ours, started here on models made here, or any whose address is given.
 
-    OIP_URL=http://127.0.0.1:8000 OIP_MODEL=digits pytest tests/conformance
+    OIP_URL=http://127.0.0.1:8000 OIP_GRPC=127.0.0.1:8001 OIP_MODEL=digits pytest tests/conformance
 
-The model named must take one float32 tensor [-1, n]; tests that need more are skipped on a foreign server.
+The model named must take one float32 tensor [-1, n]; tests that need more are skipped on a foreign server,
+and those of gRPC where no OIP_GRPC is given.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,30 +19,51 @@ import pytest
 
 from tests import graphs
 from tests.processes import serve
+from tests.records import metadata
 
 
 @dataclass(frozen=True)
 class Target:
-    """A server and the model to ask; `ours` when it was started here with every model of the tests."""
+    """A server and the model to ask.
+
+    Attributes:
+        grpc: its host and port for gRPC, if it has one.
+        ours: it was started here with every model of the tests.
+    """
 
     address: str
     model: str
     ours: bool
+    grpc: str | None = None
 
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     if address := os.environ.get("OIP_URL"):
-        yield Target(address.rstrip("/"), os.environ.get("OIP_MODEL", "digits"), ours=False)
+        model = os.environ.get("OIP_MODEL", "digits")
+        yield Target(address.rstrip("/"), model, ours=False, grpc=os.environ.get("OIP_GRPC"))
         return
     folder = tmp_path_factory.mktemp("models")
     weight = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     graphs.put(graphs.linear(weight, weight[0, :3], softmax=True), folder, "digits")
+    labels = graphs.metadata_property(metadata(4, classes=("a", "b", "c")).model_dump_json())
+    graphs.put(graphs.linear(weight, weight[0, :3], softmax=True, properties=labels), folder, "labelled")
     graphs.put(graphs.of_all_datatypes(), folder, "all")
     graphs.put(graphs.identity(graphs.STRING, ["N"]), folder, "text")
     graphs.put(graphs.identity(graphs.FLOAT, ["N", 2], inputs=2), folder, "pair")
-    with serve(folder) as server:
-        yield Target(server.address, "digits", ours=True)
+    port = free_port()
+    with serve(folder, "--grpc-port", str(port)) as server:
+        # gRPC is there when HTTP answers; what was printed before it says only that connections wait.
+        httpx.get(f"{server.address}/v2/health/ready", timeout=30).raise_for_status()
+        yield Target(server.address, "digits", ours=True, grpc=f"127.0.0.1:{port}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
 
 
 @pytest.fixture

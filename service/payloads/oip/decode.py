@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from service.payloads.oip.binary_data import Tail
 from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
 from service.payloads.oip.fields import (
     Entry,
+    class_count,
     entries,
     flag,
     identifier,
@@ -32,13 +34,22 @@ from service.session import TensorSpec
 _NOT_USUAL = (InvalidTensors, AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
 _LENGTH_HEADER = "Inference-Header-Content-Length"
 
+Array = NDArray[Any]
+Read = Callable[[Entry, TensorSpec, tuple[int, ...], str], Array]
+"""Reads the data of an input: its entry, what the model takes, its shape, its place in words → an array."""
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """An output that is wanted, and whether in binary form."""
+    """An output that is wanted, and in which form.
+
+    Attributes:
+        classes: how many of each row's largest values are wanted, as text, in place of all; 0 for all.
+    """
 
     name: str
     binary: bool
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class InferRequest:
     """
 
     id: str | None
-    feeds: Mapping[str, NDArray[Any]]
+    feeds: Mapping[str, Array]
     outputs: tuple[Wanted, ...]
     rows: int
     timeout: float | None = None
@@ -85,6 +96,8 @@ class Decoder:
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
         self.has_text = any(spec.dtype == "string" for spec in inputs)
         self._parser = simdjson.Parser()
+        self.has_binary_only = any(datatype(spec) in BINARY_ONLY for spec in self._outputs.values())
+        """Whether some output has a binary form alone."""
 
     def __call__(self, body: bytes, json_length: str | None = None) -> InferRequest:
         """The request in a body; `json_length` is the header Inference-Header-Content-Length as it came.
@@ -110,6 +123,45 @@ class Decoder:
         """The same, on any thread."""
         return self._decode(body, json_length, simdjson.Parser())
 
+    def request(self, document: Entry, read: Read, *, binary: bool) -> InferRequest:
+        """The request in a document of the protocol, whatever wire it came by; `read` reads its tensors.
+
+        With `binary`, outputs come in binary form unless the document says otherwise.
+
+        Raises:
+            InvalidTensors: it does not fit the protocol, or the model.
+        """
+        self._check_open()
+        given = parameters(document, "body")
+        feeds = self._feeds(entries(document, "inputs"), read)
+        binary = flag(given, "binary_data_output", "body", default=binary)
+        outputs = self._wanted(entries(document, "outputs", optional=True), binary)
+        return InferRequest(identifier(document), feeds, outputs, self._rows(feeds), timeout(given, "body"))
+
+    def binary(self, data: memoryview, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:
+        """An input from its binary form.
+
+        Raises:
+            InvalidTensors: the bytes do not fit the shape, or the model.
+        """
+        return self.checked(binary_data.read(data, spec, shape, where), spec, where)
+
+    def checked(self, array: Array, spec: TensorSpec, where: str) -> Array:
+        """The array, unless it holds what JSON could not and the model does not take."""
+        if not self._finite or array.dtype.kind != "f":
+            return array
+        sound = np.isfinite(array)
+        if spec.name in self._missing:
+            sound |= self._missing[spec.name] & np.isnan(array)
+        if not sound.all():
+            text = "it holds NaN or infinity; this model accepts no missing values"
+            raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
+        return array
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise refuse(self._closed, got="a request", wanted="another model", where="model")
+
     def _decode(self, body: bytes, json_length: str | None, parser: simdjson.Parser | None) -> InferRequest:
         length = self._json_length(body, json_length)
         if json_length is not None and length == 0:
@@ -120,8 +172,7 @@ class Decoder:
 
     def _json_length(self, body: bytes, given: str | None) -> int:
         """How many bytes of the body are JSON."""
-        if self._closed:
-            raise refuse(self._closed, got="a request", wanted="another model", where="model")
+        self._check_open()
         return len(body) if given is None else _json_length(given, len(body))
 
     def _usual(self, header: bytes, tail: memoryview, parser: simdjson.Parser) -> InferRequest | None:
@@ -138,57 +189,42 @@ class Decoder:
         return request if same and header.count(b"{") <= json_text.DEEPEST else None
 
     def _request(self, document: Entry, tail: Tail) -> InferRequest:
-        given = parameters(document, "body")
-        feeds = self._feeds(entries(document, "inputs"), tail)
+        request = self.request(document, partial(self._read, tail), binary=False)
         if tail.left:
             text = f"{tail.left} bytes follow the last tensor: no binary_data_size accounts for them"
             raise refuse(text, got=f"{tail.left} bytes", wanted="nothing more", where="body")
-        outputs = self._wanted(
-            entries(document, "outputs", optional=True), flag(given, "binary_data_output", "body")
-        )
-        limit = timeout(given, "body")
-        return InferRequest(identifier(document), feeds, outputs, self._rows(feeds), limit)
+        return request
 
-    def _feeds(self, inputs: Sequence[Entry], tail: Tail) -> dict[str, NDArray[Any]]:
-        feeds: dict[str, NDArray[Any]] = {}
+    def _feeds(self, inputs: Sequence[Entry], read: Read) -> dict[str, Array]:
+        feeds: dict[str, Array] = {}
         for index, entry in enumerate(inputs):
             name = name_of(entry, f"inputs[{index}]")
             if name not in self._inputs or name in feeds:
                 fault = "it is given twice" if name in feeds else "the model has no such input"
                 raise refuse(fault, got=name, wanted=_names(self._inputs), where=f"input {show(name)}")
-            feeds[name] = self._tensor(entry, self._inputs[name], tail)
+            feeds[name] = self._tensor(entry, self._inputs[name], read)
         missing = [name for name in self._inputs if name not in feeds]
         if missing:
             text = f"missing {_names(missing)}: the model takes {_names(self._inputs)}"
             raise refuse(text, got=_names(feeds), wanted=_names(self._inputs), where="inputs")
         return feeds
 
-    def _tensor(self, entry: Entry, spec: TensorSpec, tail: Tail) -> NDArray[Any]:
+    def _tensor(self, entry: Entry, spec: TensorSpec, read: Read) -> Array:
         where = f"input {show(spec.name)}"
         _check_datatype(entry, spec, where)
         shape = shape_of(entry, spec, where)
+        _check_no_shared_memory(parameters(entry, where), where)
+        return read(entry, spec, shape, where)
+
+    def _read(self, tail: Tail, entry: Entry, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:
+        """The data of an input of a body: in JSON, or the next bytes of its tail."""
         given = parameters(entry, where)
-        if "shared_memory_region" in given:
-            raise refuse(
-                "shared memory is not offered", got="shared_memory_region", wanted="data", where=where
-            )
         if "binary_data_size" not in given:
             return _from_json(entry, spec, shape, where)
-        if "data" in entry:
+        if entry.get("data") is not None:
             raise refuse("it has both data and binary_data_size", got="both", wanted="one", where=where)
         data = tail.take(_binary_size(given["binary_data_size"], where), where)
-        return self._checked(binary_data.read(data, spec, shape, where), spec, where)
-
-    def _checked(self, array: NDArray[Any], spec: TensorSpec, where: str) -> NDArray[Any]:
-        if not self._finite or array.dtype.kind != "f":
-            return array
-        sound = np.isfinite(array)
-        if spec.name in self._missing:
-            sound |= self._missing[spec.name] & np.isnan(array)
-        if not sound.all():
-            text = "it holds NaN or infinity; this model accepts no missing values"
-            raise refuse(text, got="NaN or infinity", wanted="finite numbers", where=where)
-        return array
+        return self.binary(data, spec, shape, where)
 
     def _wanted(self, outputs: Sequence[Entry], binary: bool) -> tuple[Wanted, ...]:
         if not outputs:
@@ -201,17 +237,17 @@ class Decoder:
                 fault = "it is asked for twice" if name in wanted else "the model has no such output"
                 raise refuse(fault, got=name, wanted=_names(self._outputs), where=where)
             given = parameters(entry, where)
-            if "classification" in given:
-                raise refuse("classification is not offered", got="classification", wanted="", where=where)
-            wanted[name] = self._output(name, flag(given, "binary_data", where, default=binary))
+            _check_no_shared_memory(given, where)
+            classes = class_count(given, self._outputs[name], where)
+            wanted[name] = self._output(name, flag(given, "binary_data", where, default=binary), classes)
         return tuple(wanted.values())
 
-    def _output(self, name: str, binary: bool) -> Wanted:
+    def _output(self, name: str, binary: bool, classes: int = 0) -> Wanted:
         kind = datatype(self._outputs[name])
-        if kind in BINARY_ONLY and not binary:
+        if kind in BINARY_ONLY and not binary and not classes:
             text = f"{kind} has no JSON form: ask for it with the parameter binary_data: true"
             raise refuse(text, got="JSON", wanted="binary_data: true", where=f"output {show(name)}")
-        return Wanted(name, binary)
+        return Wanted(name, binary, classes)
 
     def _raw(self, body: memoryview) -> InferRequest:
         """A body that is nothing but the only input: its shape follows from its length."""
@@ -222,13 +258,13 @@ class Decoder:
         where = f"input {show(spec.name)}"
         shape = _raw_shape(spec, len(body), where)
         if spec.dtype == "string":
-            array: NDArray[Any] = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
+            array: Array = np.array([binary_data.as_text(body, where)], dtype=object).reshape(shape)
         else:
-            array = self._checked(binary_data.read(body, spec, shape, where), spec, where)
+            array = self.binary(body, spec, shape, where)
         feeds = {spec.name: array}
         return InferRequest(None, feeds, self._wanted([], binary=True), self._rows(feeds))
 
-    def _rows(self, feeds: Mapping[str, NDArray[Any]]) -> int:
+    def _rows(self, feeds: Mapping[str, Array]) -> int:
         first = next((feeds[name] for name in self._inputs), None)
         return first.shape[0] if first is not None and first.ndim else 1
 
@@ -256,6 +292,12 @@ def _check_datatype(entry: Entry, spec: TensorSpec, where: str) -> None:
         raise refuse(text, got=came, wanted=wanted, where=where)
 
 
+def _check_no_shared_memory(given: Entry, where: str) -> None:
+    if "shared_memory_region" in given:
+        text = "shared memory is not offered"
+        raise refuse(text, got="shared_memory_region", wanted="the tensor itself", where=where)
+
+
 def _binary_size(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         wanted = "a number of bytes"
@@ -265,7 +307,7 @@ def _binary_size(value: Any, where: str) -> int:
     return value
 
 
-def _from_json(entry: Entry, spec: TensorSpec, shape: tuple[int, ...], where: str) -> NDArray[Any]:
+def _from_json(entry: Entry, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:
     if "data" not in entry:
         raise refuse("it has neither data nor binary_data_size", got="neither", wanted="one", where=where)
     if datatype(spec) in BINARY_ONLY:

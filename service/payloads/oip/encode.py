@@ -9,7 +9,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from service.metadata import Label
 from service.payloads.oip import binary_data
+from service.payloads.oip.classification import top_classes
 from service.payloads.oip.datatypes import datatype
 from service.payloads.oip.decode import InferRequest, Wanted
 from service.session import TensorSpec
@@ -25,13 +27,19 @@ class Answer(NamedTuple):
 class Encoder:
     """Writes the answers of one model version."""
 
-    def __init__(self, name: str, version: int, outputs: Sequence[TensorSpec]) -> None:
+    def __init__(
+        self, name: str, version: int, outputs: Sequence[TensorSpec], labels: Sequence[Label] | None = None
+    ) -> None:
         head = orjson.dumps({"model_name": name, "model_version": str(version)})
         self._head = head[:-1]
+        self._labels = labels
         self._names: Mapping[str, bytes] = {
             spec.name: orjson.dumps({"name": spec.name, "datatype": datatype(spec)})[:-1]
             for spec in outputs
             if spec.is_tensor
+        }
+        self._texts: Mapping[str, bytes] = {
+            name: orjson.dumps({"name": name, "datatype": "BYTES"})[:-1] for name in self._names
         }
 
     def __call__(self, request: InferRequest, outputs: Sequence[NDArray[Any]]) -> Answer:
@@ -45,13 +53,19 @@ class Encoder:
         binary = any(wanted.binary for wanted in request.outputs)
         return Answer(b"".join((text, *tails)), len(text)) if binary else Answer(text, None)
 
+    def shown(self, wanted: Wanted, array: NDArray[Any]) -> NDArray[Any]:
+        """An output as it is wanted: whole, or as the largest of each row."""
+        return top_classes(array, wanted.classes, self._labels) if wanted.classes else array
+
     def _entry(self, wanted: Wanted, array: NDArray[Any], tails: list[bytes]) -> bytes:
+        array = self.shown(wanted, array)
+        head = (self._texts if wanted.classes else self._names)[wanted.name]
         shape = b',"shape":' + orjson.dumps(array.shape)
         if not wanted.binary:
-            return b"".join((self._names[wanted.name], shape, b',"data":', _json(array), b"}"))
+            return b"".join((head, shape, b',"data":', _json(array), b"}"))
         tails.append(binary_data.write(array))
         size = b',"parameters":{"binary_data_size":%d}}' % len(tails[-1])
-        return self._names[wanted.name] + shape + size
+        return head + shape + size
 
 
 def _json(array: NDArray[Any]) -> bytes:

@@ -84,6 +84,20 @@ def timeout(given: Entry, where: str) -> float | None:
     return min(value, _LONGEST_TIMEOUT) / 1e6 if value else None
 
 
+def class_count(given: Entry, spec: TensorSpec, where: str) -> int:
+    """The parameter `classification`: how many classes of each row are wanted; 0 when it is not given."""
+    if "classification" not in given:
+        return 0
+    value = given["classification"]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        text = f"parameter classification is {kind(value)}, expected how many classes"
+        raise refuse(text, got=value, wanted="a whole number from 1", where=where)
+    if spec.dtype == "string" or not spec.shape:
+        text = "classification needs rows of numbers, and this output has none"
+        raise refuse(text, got="classification", wanted="another output", where=where)
+    return value
+
+
 def shape_of(entry: Entry, spec: TensorSpec, where: str) -> tuple[int, ...]:
     """The shape of an input, which the model takes."""
     shape = entry.get("shape")

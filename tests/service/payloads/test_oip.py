@@ -274,7 +274,10 @@ def test_what_is_not_json_is_malformed(raw: bytes, message: str) -> None:
         (body(outputs=[{}]), "outputs[0]: expected a name"),
         (body(outputs={}), "outputs: it is an object"),
         (body(outputs=[{"name": "y", "parameters": {"binary_data": 1}}]), "binary_data is the number 1"),
-        (body(outputs=[{"name": "y", "parameters": {"classification": 1}}]), "classification is not offered"),
+        (
+            body(outputs=[{"name": "y", "parameters": {"classification": 0}}]),
+            "parameter classification is the number 0",
+        ),
         (body(parameters={"binary_data_output": "yes"}), "binary_data_output is the string"),
         (body(parameters=3), "parameters is the number 3"),
         (body(parameters={"p": {}}), 'parameter "p" is an object'),

@@ -43,7 +43,9 @@ def test_the_words_at_the_start_tell_what_is_refused(tmp_path: Path) -> None:
 def test_the_words_tell_device_threads_and_every_address(tmp_path: Path) -> None:
     ports = {"port": 1, "grpc_port": 2, "metrics_port": 3}
     settings = Settings(models_dir=tmp_path, device="cpu", ssl_certfile=tmp_path / "cert", **ports)
-    lines = words(create_app(settings, Worker(count=2))).splitlines()
+    app = create_app(Settings(models_dir=tmp_path, device="cpu"), Worker(count=2))
+    app.state.settings = settings
+    lines = words(app).splitlines()
     assert lines[0].startswith("device cpu (as asked), 2 workers, ")
     assert lines[-3:-1] == ["grpc on 127.0.0.1:2", "metrics on http://127.0.0.1:3/metrics"]
     assert lines[-1].startswith(

@@ -1,4 +1,4 @@
-# The serving image: Python, onnxruntime for the CPU, foldserve and the committed demo models.
+# The serving image: Python, onnxruntime for the CPU, gRPC, OpenTelemetry, foldserve and the committed demo models.
 # docs/container.md says how to build and run it. Any base with a python3 of 3.11 or newer that can make
 # virtual environments will do.
 ARG BASE_IMAGE=python:3.12-slim-bookworm
@@ -11,7 +11,8 @@ COPY pyproject.toml constraints.txt ./
 RUN python3 -m venv /opt/tools \
  && python3 -m venv --without-pip /opt/foldserve \
  && python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['cpu'], sep='\n')" > requirements.txt \
+extras = project['optional-dependencies']; \
+print(*project['dependencies'], *extras['cpu'], *extras['grpc'], *extras['otel'], sep='\n')" > requirements.txt \
  && /opt/tools/bin/pip --python /opt/foldserve/bin/python install --no-cache-dir --no-compile \
       --only-binary :all: -c constraints.txt -r requirements.txt \
  && /opt/foldserve/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/foldserve/lib

@@ -63,7 +63,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.RepositoryClosed: 403,
     errors.LoadFailed: 400,
     errors.Unconfirmed: 503,
-    errors.SettingFixed: 403,
+    errors.SettingFixed: 405,
     errors.UnknownRegion: 404,
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
@@ -210,11 +210,17 @@ async def _refuse(request: Request, error: Exception) -> Response:
     status = STATUS[type(error)]
     # The line may quote the body, which has no place in the log.
     request.scope[WATCH].error = str(error) if status >= 500 else type(error).__name__
-    seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
-    headers = {"Retry-After": str(max(1, math.ceil(seconds)))} if status == 503 else None
+    return _error(request, status, str(error), error.got, error.wanted, error.where, _headers(error, status))
+
+
+def _headers(error: errors.RequestError, status: int) -> dict[str, str]:
+    """What HTTP wants beside the status."""
+    if status == 503:
+        seconds = error.seconds if isinstance(error, errors.Overloaded) else 1
+        return {"Retry-After": str(max(1, math.ceil(seconds)))}
     if isinstance(error, errors.Unauthorized):
-        headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
-    return _error(request, status, str(error), error.got, error.wanted, error.where, headers)
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.given else "Bearer"}
+    return {"Allow": "GET"} if status == 405 else {}
 
 
 async def _refuse_http(request: Request, error: Exception) -> Response:

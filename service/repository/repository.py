@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from service.errors import LoadFailed, UnknownModel
@@ -52,13 +52,14 @@ class Repository:
         self._overrides = Overrides(meeting / "overrides" if meeting else None)
         self._asking = asyncio.Lock()
         self._wishes = self._control.wishes() if self._control else Wishes()
+        # Before anything is loaded, which may take long.
+        if default is not None and default not in (known := {*self._on_disk(), *self._wishes.given}):
+            raise UnknownModel(default, sorted(known))
         for _, wish in self._wishes.given.values():
             self._inventory.expect(wish)
         self.step(settled=True)
         if self._control:
             self._control.answer(self._wishes.generation)
-        if default is not None and default not in self.models:
-            raise UnknownModel(default, self.names)
 
     @property
     def index(self) -> Index:
@@ -130,7 +131,7 @@ class Repository:
             policy = Policy.of_config(config) if config is not None else None
         except ValueError as error:
             raise LoadFailed(name, f"the parameter config cannot be read: {error}") from error
-        if not files and not await asyncio.to_thread(self._is_on_disk, name):
+        if not files and name not in await asyncio.to_thread(self._on_disk):
             raise UnknownModel(name, self.names)
         source = await asyncio.to_thread(self._overrides.write, name, files) if files else None
         wish = Wish(name=name, action="load", files=source, policy=policy)
@@ -193,8 +194,9 @@ class Repository:
         self._wishes = self._wishes.with_one(wish)
         return before
 
-    def _is_on_disk(self, name: str) -> bool:
+    def _on_disk(self) -> Collection[str]:
+        """The names that the folder holds now; those known, when it is lost."""
         try:
-            return name in look(self.folder)
+            return look(self.folder)
         except OSError:
-            return name in self.models
+            return self.models

@@ -27,7 +27,7 @@ async def read_logging(request: Request) -> LogSettings:
     return log_settings(request.app.state)
 
 
-@router.post("/logging")
+@router.post("/logging", include_in_schema=False)
 async def change_logging() -> None:
     """Refused: what is logged is decided at the start."""
     refuse_log_settings()
@@ -45,8 +45,8 @@ async def read_model_tracing(request: Request, name: str) -> TraceSettings:
     return trace_settings(request.app.state, name)
 
 
-@router.post("/trace/setting")
-@router.post("/models/{name}/trace/setting")
+@router.post("/trace/setting", include_in_schema=False)
+@router.post("/models/{name}/trace/setting", include_in_schema=False)
 async def change_tracing() -> None:
     """Refused: traces are for OpenTelemetry."""
     refuse_trace_settings()
@@ -75,8 +75,8 @@ async def register_region(name: str) -> None:
 
 @router.post("/systemsharedmemory/unregister")
 @router.post("/cudasharedmemory/unregister")
-@router.post("/systemsharedmemory/region/{name}/unregister")
-@router.post("/cudasharedmemory/region/{name}/unregister")
+@router.post("/systemsharedmemory/region/{name}/unregister", include_in_schema=False)
+@router.post("/cudasharedmemory/region/{name}/unregister", include_in_schema=False)
 async def unregister_region() -> dict[str, str]:
     """Nothing is registered afterwards, as before."""
     return {}

@@ -102,6 +102,15 @@ class _Worker:
         message: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
         return message
 
+    @property
+    def serves(self) -> bool:
+        """Whether it is ready and alive; its death may be news that nobody has told us yet."""
+        try:
+            ended = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            return False
+        return self.ready and ended is None
+
     def signal(self, number: int) -> None:
         """Send a signal, if it is still there."""
         if self.process.returncode is None:
@@ -133,7 +142,7 @@ class _Supervisor:
         self._asked.set()
         await self._end(keepers)
         for keeper in keepers:
-            if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            if keeper.done() and (error := keeper.exception()) is not None:
                 raise error
 
     def _end_at_once(self, code: int) -> None:
@@ -143,22 +152,34 @@ class _Supervisor:
         os._exit(code)
 
     async def _end(self, keepers: list[asyncio.Task[None]]) -> None:
-        # Nobody accepts from our copies: a worker that closes its own closes the last.
-        for listener in self._listeners:
-            listener.close()
-        for worker in self._workers.values():
-            worker.signal(signal.SIGTERM)
+        for number, worker in self._workers.items():
+            # One that has just died, or is not ready yet, has a backlog that somebody must still answer.
+            if worker.serves or not self._announced:
+                self._let_go(number, worker)
         limit = self._settings.drain_delay + self._settings.shutdown_timeout + _MARGIN
         _, late = await asyncio.wait(keepers, timeout=limit)
-        for worker in self._workers.values():
+        if late:
+            await self._kill(late)
+
+    async def _kill(self, late: set[asyncio.Task[None]]) -> None:
+        _log.error("%d workers did not end in time: they are killed", len(late))
+        for number, worker in self._workers.items():
+            self._listeners[number].close()
             worker.signal(signal.SIGKILL)
-        for keeper in late:
-            keeper.cancel()
+        await asyncio.wait(late, timeout=_MARGIN)
+
+    def _let_go(self, number: int, worker: _Worker) -> None:
+        # Nobody accepts from our copy: a worker that closes its own closes the last.
+        self._listeners[number].close()
+        worker.signal(signal.SIGTERM)
+
+    def _has_gone(self, number: int) -> bool:
+        return self._asked.is_set() and self._listeners[number].fileno() == -1
 
     async def _keep(self, number: int) -> None:
         """Keep one worker alive."""
         failures = 0
-        while not self._asked.is_set():
+        while not self._has_gone(number):
             try:
                 worker = await self._start(number)
             except WorkerFailed as error:
@@ -173,7 +194,7 @@ class _Supervisor:
                 continue
             failures = 0
             fate = _fate(await worker.end())
-            if not self._asked.is_set():
+            if not self._has_gone(number):
                 _log.error("worker %d %s: it is replaced", number, fate)
 
     async def _start(self, number: int) -> _Worker:
@@ -186,9 +207,11 @@ class _Supervisor:
             "listener": listener.fileno(),
         }
         worker = self._workers[number] = await _Worker.start(order, listener)
-        if self._asked.is_set():
-            worker.signal(signal.SIGTERM)
+        if self._asked.is_set() and not self._announced:
+            self._let_go(number, worker)
         words = await worker.start_up()
+        if self._asked.is_set():
+            self._let_go(number, worker)
         if not self._announced and sum(other.ready for other in self._workers.values()) == len(
             self._listeners
         ):

@@ -238,9 +238,9 @@ def test_what_is_not_offered_is_an_error_with_words(client: Any, ours: Target) -
     for call, status in (
         (lambda: client.load_model("pair"), "403"),
         (lambda: client.unload_model("pair"), "403"),
-        (lambda: client.update_log_settings({"log_info": False}), "403"),
-        (lambda: client.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), "403"),
-        (lambda: client.update_trace_settings("digits", {"trace_rate": "1"}), "403"),
+        (lambda: client.update_log_settings({"log_info": False}), "405"),
+        (lambda: client.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"]}), "405"),
+        (lambda: client.update_trace_settings("digits", {"trace_rate": "1"}), "405"),
         (lambda: client.get_trace_settings("nobody"), "404"),
         (lambda: client.get_model_config("nobody"), "404"),
         (lambda: client.register_system_shared_memory("r", "/r", 16), "400"),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from urllib.parse import urlsplit
 
 import onnx
@@ -26,6 +27,22 @@ from tests.soak.wire import ClosedEarly, Connection
 LIGHT, HEAVY = (64, 256, 128, 10), (256, 1024, 1024, 10)
 
 
+class Log(Thread):
+    """Reads what the server writes, so that it never waits for a reader."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self.lines = self.length = self.tracebacks = 0
+
+    def run(self) -> None:
+        """Until the server is gone."""
+        for line in self._server.process.stdout or ():
+            self.lines += 1
+            self.length += len(line)
+            self.tracebacks += "Traceback" in line
+
+
 def main() -> int:
     """Load a server and disturb it; print what became of every request."""
     parser = argparse.ArgumentParser(prog="tests.soak")
@@ -38,7 +55,12 @@ def main() -> int:
         models, versions = _prepare(Path(folder))
         options = ("--workers", "2", "--watch-interval", "0.2", "--default-model", "light")
         with serve(models, *options) as server:
-            return asyncio.run(_trial(server, models, versions, given))
+            log = Log(server)
+            log.start()
+            ended = asyncio.run(_trial(server, models, versions, given))
+            log.join()
+            print(f"the log: {log.lines} lines, {log.length} bytes; tracebacks {log.tracebacks}")
+            return ended or int(log.tracebacks > 0)
 
 
 def _prepare(folder: Path) -> tuple[Path, dict[str, list[Path]]]:
@@ -79,6 +101,7 @@ async def _trial(
         if task.done():
             task.result()
         task.cancel()
+    disturbances.let_go_on()
     # The end comes in the middle of the load, as it does when a new release is rolled out.
     server.process.send_signal(signal.SIGTERM)
     code = await asyncio.to_thread(server.process.wait, 60)

@@ -22,6 +22,7 @@ class Disturbances:
     server: int
     swaps: int = 0
     kills: int = 0
+    stopped: psutil.Process | None = None
     orphaned: set[int] = field(default_factory=set)
 
     async def swap(self, models: Path, versions: dict[str, list[Path]], every: float) -> None:
@@ -39,20 +40,28 @@ class Disturbances:
         """Kill a worker, again and again, and note whose connections died with it."""
         while True:
             await asyncio.sleep(every)
-            worker = workers(self.server)[self.kills % 2]
+            found = workers(self.server)
+            worker = found[self.kills % len(found)]
             # Stopped first, so that its list of connections cannot change any more.
+            self.stopped = worker
             worker.send_signal(signal.SIGSTOP)
             while worker.status() != psutil.STATUS_STOPPED:
                 await asyncio.sleep(0)
             self.orphaned |= {c.raddr.port for c in worker.net_connections("tcp") if c.raddr}
             worker.send_signal(signal.SIGKILL)
+            self.stopped = None
             self.kills += 1
+
+    def let_go_on(self) -> None:
+        """Undo what was begun when the trial ended."""
+        if self.stopped is not None:
+            self.stopped.send_signal(signal.SIGCONT)
 
 
 def workers(server: int) -> list[psutil.Process]:
     """The processes that answer."""
     children = psutil.Process(server).children()
-    return [child for child in children if not any("tracker" in word for word in child.cmdline())]
+    return [child for child in children if "service.server.process" in child.cmdline()]
 
 
 def resident_megabytes(server: int) -> float:

@@ -40,9 +40,9 @@ async def test_nothing_is_traced(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/v2/logging", 403, "log settings are fixed while the server runs: start it with --log-level"),
-        ("/v2/trace/setting", 403, "trace settings are fixed"),
-        ("/v2/models/m/trace/setting", 403, "trace settings are fixed"),
+        ("/v2/logging", 405, "log settings are fixed while the server runs: start it with --log-level"),
+        ("/v2/trace/setting", 405, "trace settings are fixed"),
+        ("/v2/models/m/trace/setting", 405, "trace settings are fixed"),
         ("/v2/systemsharedmemory/region/r/register", 400, "shared memory is not offered"),
         ("/v2/cudasharedmemory/region/r/register", 400, "shared memory is not offered"),
     ],

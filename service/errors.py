@@ -115,13 +115,13 @@ class BodyTooLarge(RequestError):
 
 
 class TooManyNumbers(RequestError):
-    """The body holds, or would unpack to, more numbers than a JSON body of the largest size could."""
+    """The body holds, or would unpack to, more than a JSON body of the largest size could."""
 
-    def __init__(self, got: int, limit: int) -> None:
+    def __init__(self, got: int, limit: int, what: str = "numbers") -> None:
         super().__init__(
-            f"the table is too large: got {got} numbers, the limit is {limit}; send fewer rows per request",
-            got=f"{got} numbers",
-            wanted=f"at most {limit} numbers",
+            f"the table is too large: got {got} {what}, the limit is {limit}; send fewer rows per request",
+            got=f"{got} {what}",
+            wanted=f"at most {limit} {what}",
         )
 
 
@@ -147,15 +147,15 @@ class InvalidHeader(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """The body's Content-Type is not one this door reads."""
+    """The body's Content-Type, or the way in which it is compressed, is not one this door reads."""
 
-    def __init__(self, got: str | None, accepted: Sequence[str]) -> None:
+    def __init__(self, got: str | None, accepted: Sequence[str], where: str = "header Content-Type") -> None:
         came = got or "no Content-Type"
         super().__init__(
             f"cannot read {came}: send {' or '.join(accepted)}",
             got=came,
             wanted=" or ".join(accepted),
-            where="header Content-Type",
+            where=where,
         )
 
 

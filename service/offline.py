@@ -82,7 +82,7 @@ def _rows(path: Path, signature: Signature) -> Feeds:
         raise UnreadableTable(path, f"it lacks the features {', '.join(map(repr, missing[:8]))}")
     known = frame.select(signature.features) if signature.named else frame
     tabular.check_names(known.columns, known.width, signature)
-    return tabular.rows_of(known, signature)
+    return tabular.rows_of(known, signature, typed=path.suffix == ".parquet")
 
 
 def _array(path: Path) -> NDArray[np.generic]:

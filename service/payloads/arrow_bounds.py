@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, TypeVar
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
-from service.payloads.extent import Extent
+from service.payloads.extent import Extent, wanted_kinds
 from service.payloads.values import show
 from service.signature import BOOL, TEXT
 
@@ -148,7 +148,7 @@ def _check(body: bytes, most_columns: int, most: int, kinds: Collection[str]) ->
             raise TooManyNumbers(rows * len(columns), most)
         texts += _check_batch(batch, data, columns, count)
         if texts > 2 * most:
-            raise TooManyNumbers(texts // 2, most)
+            raise TooManyNumbers(texts, 2 * most, "bytes of text")
     return Extent([column.name for column in columns], rows)
 
 
@@ -199,11 +199,11 @@ def _column(field: _Table, kinds: Collection[str]) -> Column:
     if plain and TEXT in kinds and kind in (_TEXT, _LARGE_TEXT, _TEXT_VIEW):
         return Column(name, _OFFSETS.get(kind, _VIEW_BITS), kind)
     if kind not in (_INT, _FLOAT) or form is None or not plain:
-        came = "booleans" if kind == _BOOL else "text, bytes or another type"
+        dictionary = "a dictionary: send its values" if field.table(4) is not None else None
+        came = dictionary or ("booleans" if kind == _BOOL else "text, bytes or another type")
+        wanted = wanted_kinds(kinds)
         place = f"column {show(name)}"
-        raise InvalidRows(
-            f"{place}: expected numbers, got {came}", got=came, wanted="numbers", where="columns"
-        )
+        raise InvalidRows(f"{place}: expected {wanted}, got {came}", got=came, wanted=wanted, where="columns")
     bits = form.number(0, "<i") if kind == _INT else _FLOAT_BITS.get(form.number(0, "<h"), 0)
     if bits not in (8, 16, 32, 64):
         raise malformed(f"column {show(name)} has numbers of {bits} bits")

@@ -21,16 +21,19 @@ def check_text(frame: pl.DataFrame, most: int) -> None:
     """Refuse texts that are longer together than a body may be: a file may name one long text many times.
 
     Raises:
-        TooManyNumbers: they are, counted as the numbers that would take as much.
+        TooManyNumbers: they are.
     """
     texts = [column for column in frame if column.dtype == pl.String]
-    numbers = sum(int(column.str.len_bytes().sum()) for column in texts) // 2
-    if numbers > most:
-        raise TooManyNumbers(numbers, most)
+    length = sum(int(column.str.len_bytes().sum()) for column in texts)
+    if length > 2 * most:
+        raise TooManyNumbers(length, 2 * most, "bytes of text")
 
 
-def values(series: pl.Series, signature: Signature, index: int) -> Array:
+def values(series: pl.Series, signature: Signature, index: int, *, typed: bool) -> Array:
     """The values of a column.
+
+    Args:
+        typed: whether text is meant as text; in a CSV it may be any value.
 
     Raises:
         InvalidRows: one is missing or of another kind.
@@ -40,8 +43,12 @@ def values(series: pl.Series, signature: Signature, index: int) -> Array:
         matrix.refuse(None, signature, int(series.is_null().arg_max() or 0), index)
     if series.dtype == pl.Null:
         series = series.cast(pl.String)
+    if series.dtype in (pl.Categorical, pl.Enum):
+        series = series.cast(pl.String)
     if column.dtype == TEXT:
         return _texts(series, signature, index)
+    if typed and series.dtype == pl.String and series.null_count() < len(series):
+        _refuse_first(series, signature, index)
     if column.dtype == BOOL:
         return _truths(series, signature, index)
     return _numbers(series, signature, index)

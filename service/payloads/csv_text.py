@@ -62,15 +62,28 @@ def malformed(reason: str) -> MalformedBody:
 def refusal(rows: bytes, width: int, reason: str) -> MalformedBody | InvalidRows:
     """Why lines could not be read: the first whose fields are too many or too few, else the reason given."""
     try:
-        for index, fields in enumerate(csv.reader(io.StringIO(rows.decode(), newline="\n"), strict=True)):
+        check_widths(io.StringIO(rows.decode(), newline="\n"), width)
+    except (MalformedBody, InvalidRows) as error:
+        return error
+    return malformed(reason)
+
+
+def check_widths(lines: Iterable[str], width: int) -> None:
+    """Count the fields of every row.
+
+    Raises:
+        InvalidRows: they are too many or too few.
+        MalformedBody: a line is not CSV.
+    """
+    try:
+        for index, fields in enumerate(csv.reader(lines, strict=True)):
             if len(fields) != width:
                 text = f"row {index}: expected {width} features, got {len(fields)}"
-                return InvalidRows(
+                raise InvalidRows(
                     text, got=f"{len(fields)} fields", wanted=f"{width} fields", where=f"row {index}"
                 )
     except csv.Error as error:
-        return malformed(f"{error}")
-    return malformed(reason)
+        raise malformed(f"{error}") from None
 
 
 def _first_line(text: bytes) -> tuple[list[str], int]:

@@ -1,8 +1,11 @@
-"""How large a table claims to be, before it is read."""
+"""What a table claims to hold, before it is read."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
+
+from service.signature import BOOL, TEXT
 
 
 class Extent(NamedTuple):
@@ -10,3 +13,9 @@ class Extent(NamedTuple):
 
     columns: list[str]
     rows: int
+
+
+def wanted_kinds(kinds: Collection[str]) -> str:
+    """What columns may hold, in words; numbers always, the others where `kinds` names them."""
+    names = ["numbers", *(["booleans"] if BOOL in kinds else []), *(["text"] if TEXT in kinds else [])]
+    return " or ".join(names)

@@ -34,12 +34,22 @@ def csv_header(parameter: str | None) -> Header | None:
     return found.get(parameter)
 
 
-def decode(media: str, body: bytes, signature: Signature, most: int, header: Header | None) -> Feeds:
+def decode(
+    media: str,
+    body: bytes,
+    signature: Signature,
+    most: int,
+    header: Header | None,
+    most_rows: int | None = None,
+) -> Feeds:
     """The rows of a body in one of TABLES; `header` is what is known of a CSV's first line.
+
+    Args:
+        most_rows: what says before it is unpacked that it has more is refused then.
 
     Raises:
         MalformedBody: it is not in that form.
-        TooManyNumbers: it would unpack to more than `most` numbers.
+        TooManyNumbers, TooManyRows: it would unpack to more than `most` numbers, or has too many rows.
         InvalidRows: it is a table, but not rows that fit the signature.
     """
     if media == NPY:
@@ -49,7 +59,7 @@ def decode(media: str, body: bytes, signature: Signature, most: int, header: Hea
     if media == CSV:
         return tabular.decode_csv(body, signature, most, header)
     read = {ARROW: tabular.decode_arrow, PARQUET: tabular.decode_parquet}[media]
-    return read(body, signature, most)
+    return read(body, signature, most, most_rows)
 
 
 def encode(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from service.errors import InvalidRows, MalformedBody, TooManyNumbers
 from service.payloads.compact_thrift import Reader, Struct
-from service.payloads.extent import Extent
+from service.payloads.extent import Extent, wanted_kinds
 from service.payloads.values import show
 from service.signature import BOOL, TEXT
 
@@ -90,7 +90,7 @@ def _check_groups(body: bytes, columns: list[tuple[str, int]], groups: list[Stru
             pages -= found.pages
             texts += found.texts
             if texts > 2 * most:
-                raise TooManyNumbers(texts // 2, most)
+                raise TooManyNumbers(texts, 2 * most, "bytes of text")
 
 
 def _columns(schema: list[Struct], most: int, kinds: Collection[str]) -> list[tuple[str, int]]:
@@ -100,18 +100,18 @@ def _columns(schema: list[Struct], most: int, kinds: Collection[str]) -> list[tu
         text = f"expected at most {most} columns, got {len(leaves)}"
         raise InvalidRows(text, got=f"{len(leaves)} columns", wanted=f"{most} columns", where="columns")
     if root[5] != len(leaves):
-        raise _not_numbers("its columns", "nested values")
+        raise _unfit("its columns", "nested values", kinds)
     return [_column(leaf, kinds) for leaf in leaves]
 
 
 def _column(leaf: Struct, kinds: Collection[str]) -> tuple[str, int]:
     name: str = leaf[4].decode("utf-8", "replace")
     if leaf.get(5) or leaf.get(3) == 2:
-        raise _not_numbers(f"column {show(name)}", "nested values")
+        raise _unfit(f"column {show(name)}", "nested values", kinds)
     allowed = (leaf[1] == _BOOLEAN and BOOL in kinds) or (_is_text(leaf) and TEXT in kinds)
     if leaf[1] not in _NUMBERS and not allowed:
         came = "booleans" if leaf[1] == _BOOLEAN else "text, bytes or another type"
-        raise _not_numbers(f"column {show(name)}", came)
+        raise _unfit(f"column {show(name)}", came, kinds)
     return name, leaf[1]
 
 
@@ -183,5 +183,6 @@ def _natural(value: Any) -> int:
     return value
 
 
-def _not_numbers(place: str, came: str) -> InvalidRows:
-    return InvalidRows(f"{place}: expected numbers, got {came}", got=came, wanted="numbers", where="columns")
+def _unfit(place: str, came: str, kinds: Collection[str]) -> InvalidRows:
+    wanted = wanted_kinds(kinds)
+    return InvalidRows(f"{place}: expected {wanted}, got {came}", got=came, wanted=wanted, where="columns")

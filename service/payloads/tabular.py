@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from service.errors import InvalidRows, RequestError, TooManyNumbers
+from service.errors import InvalidRows, RequestError, TooManyNumbers, TooManyRows
 from service.metadata import Label
 from service.payloads import arrow_bounds, columns, csv_text, matrix, parquet_bounds, rules
 from service.payloads.extent import Extent
@@ -57,7 +57,7 @@ def decode_csv(body: bytes, signature: Signature, most: int, header: csv_text.He
     return rows_of(read_csv(opening), signature, by_name=opening.names is not None)
 
 
-def decode_arrow(body: bytes, signature: Signature, most: int) -> Feeds:
+def decode_arrow(body: bytes, signature: Signature, most: int, most_rows: int | None = None) -> Feeds:
     """The rows of an Arrow IPC stream of at most `most` numbers.
 
     Raises:
@@ -66,16 +66,16 @@ def decode_arrow(body: bytes, signature: Signature, most: int) -> Feeds:
         InvalidRows: it is sound, but not rows that fit the signature.
     """
     extent = arrow_bounds.check(body, _widest(signature), most, signature.dtypes)
-    _check_extent(extent, signature)
+    _check_extent(extent, signature, most_rows)
     with _refusing(arrow_bounds.malformed):
         frame = pl.read_ipc_stream(io.BytesIO(body))
     if Extent(frame.columns, frame.height) != extent:
         raise arrow_bounds.malformed("it holds another table than its messages announce")
     columns.check_text(frame, most)
-    return rows_of(frame, signature)
+    return rows_of(frame, signature, typed=True)
 
 
-def decode_parquet(body: bytes, signature: Signature, most: int) -> Feeds:
+def decode_parquet(body: bytes, signature: Signature, most: int, most_rows: int | None = None) -> Feeds:
     """The rows of a Parquet file of at most `most` numbers.
 
     Raises:
@@ -84,13 +84,13 @@ def decode_parquet(body: bytes, signature: Signature, most: int) -> Feeds:
         InvalidRows: it is sound, but not rows that fit the signature.
     """
     extent = parquet_bounds.check(body, _widest(signature), most, signature.dtypes)
-    _check_extent(extent, signature)
+    _check_extent(extent, signature, most_rows)
     with _refusing(parquet_bounds.malformed):
         frame = pl.read_parquet(io.BytesIO(body))
     if Extent(frame.columns, frame.height) != extent:
         raise parquet_bounds.malformed("it holds another table than its footer announces")
     columns.check_text(frame, most)
-    return rows_of(frame, signature)
+    return rows_of(frame, signature, typed=True)
 
 
 def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
@@ -98,7 +98,7 @@ def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
 
     Raises:
         MalformedBody: polars cannot read it.
-        InvalidRows: a line has more fields than the first.
+        InvalidRows: a line has more or fewer fields than the first.
     """
     names = opening.names or [str(index) for index in range(opening.width)]
     schema = {f"{index}": pl.String for index in range(opening.width)}
@@ -107,6 +107,9 @@ def read_csv(opening: csv_text.Opening) -> pl.DataFrame:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     with _refusing(partial(csv_text.refusal, rows, opening.width)):
         frame = pl.read_csv(io.BytesIO(rows), has_header=False, schema=schema)
+    if frame.width > 1 and frame[:, -1].null_count():
+        # A line that ends early looks the same to polars as one whose last fields are empty.
+        csv_text.check_widths(io.StringIO(rows.decode(), newline="\n"), opening.width)
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
@@ -115,7 +118,7 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
 
     Raises:
         MalformedBody: it cannot be read.
-        InvalidRows: a CSV names a feature twice.
+        InvalidRows: a CSV names a feature twice, or a line has fewer fields than the first.
         OSError: the disk refuses.
     """
     if path.suffix == ".parquet":
@@ -127,7 +130,11 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
         # polars would rename the second one.
         _check_doubles([name for name in header if name in signature.feature_set])
     with _refusing(csv_text.malformed):
-        return pl.read_csv(path, infer_schema=False)
+        frame = pl.read_csv(path, infer_schema=False)
+    if frame.width > 1 and frame[:, -1].null_count():
+        with _text(path) as lines:
+            csv_text.check_widths(lines, len(csv_text.header(lines)))
+    return frame
 
 
 def _text(path: Path) -> IO[str]:
@@ -136,14 +143,17 @@ def _text(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig")
 
 
-def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True) -> Feeds:
+def rows_of(frame: pl.DataFrame, signature: Signature, *, by_name: bool = True, typed: bool = False) -> Feeds:
     """The features of a frame, in the model's order and dtype; names must have been checked before.
+
+    Args:
+        typed: whether text is meant as text; in a CSV it may be any value.
 
     Raises:
         InvalidRows: a value is not one that the model takes.
     """
     series = frame.select(signature.features) if signature.named and by_name else frame
-    arrays = [columns.values(column, signature, index) for index, column in enumerate(series)]
+    arrays = [columns.values(column, signature, index, typed=typed) for index, column in enumerate(series)]
     return matrix.from_columns(arrays, signature)
 
 
@@ -214,9 +224,11 @@ def _widest(signature: Signature) -> int:
     return max(MOST_COLUMNS, len(signature.features))
 
 
-def _check_extent(extent: Extent, signature: Signature) -> None:
+def _check_extent(extent: Extent, signature: Signature, most_rows: int | None) -> None:
     check_names(extent.columns, len(extent.columns), signature)
     rules.check_count(extent.rows, signature, "table")
+    if most_rows is not None and extent.rows > most_rows:
+        raise TooManyRows(extent.rows, most_rows)
 
 
 @contextmanager

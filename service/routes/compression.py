@@ -38,9 +38,8 @@ def coding(header: str | None) -> Coding | None:
             return "gzip"
         case "deflate":
             return "deflate"
-    raise UnsupportedMediaType(
-        f"Content-Encoding {header}", ["gzip", "deflate", "a body that is not compressed"]
-    )
+    accepted = ["gzip", "deflate", "a body that is not compressed"]
+    raise UnsupportedMediaType(f"Content-Encoding {header}", accepted, "header Content-Encoding")
 
 
 def unpack(body: bytes, how: Coding, limit: int) -> bytes:

@@ -20,6 +20,7 @@ from service.payloads import formats, mlflow
 from service.routes.health import is_ready
 from service.routes.hot import Call, HotRoute, Reply
 from service.routes.negotiation import JSON, MediaType, content_type
+from service.settings import Settings
 from service.signature import Feeds
 
 INVOCATIONS = "/invocations"
@@ -71,9 +72,11 @@ class InvocationsRoute(HotRoute):
 async def _read_rows(call: Call, door: Door, media: MediaType) -> Feeds:
     if media.name == JSON:
         return await call.strictly(mlflow.decode, call.body, door.signature)
-    most = formats.most_numbers(call.state.settings.max_body_bytes)
+    settings: Settings = call.state.settings
+    most = formats.most_numbers(settings.max_body_bytes)
     # MLflow's server reads CSV with pandas, to which the first line is always the header.
-    return await call.beside(formats.decode, media.name, call.body, door.signature, most, "present")
+    given = (media.name, call.body, door.signature, most, "present", settings.max_rows)
+    return await call.beside(formats.decode, *given)
 
 
 def add_invocations_route(app: FastAPI) -> None:

@@ -16,6 +16,7 @@ from service.model import Door
 from service.payloads import formats
 from service.routes.hot import INLINE_BYTES, Call, HotRoute, Reply
 from service.routes.negotiation import JSON, Exchange, negotiate
+from service.settings import Settings
 from service.signature import Feeds
 
 FORMS = (JSON, *formats.TABLES)
@@ -97,9 +98,11 @@ async def read_rows(call: Call, door: Door, exchange: Exchange) -> Feeds:
             return await call.beside(door.decode.apart, call.body)
         feeds = door.decode.usual(call.body)
         return await call.strictly(door.decode.strict, call.body) if feeds is None else feeds
-    most = formats.most_numbers(call.state.settings.max_body_bytes)
+    settings: Settings = call.state.settings
+    most = formats.most_numbers(settings.max_body_bytes)
     header = formats.csv_header(exchange.parameters.get("header"))
-    return await call.beside(formats.decode, exchange.reads, call.body, door.signature, most, header)
+    given = (exchange.reads, call.body, door.signature, most, header, settings.max_rows)
+    return await call.beside(formats.decode, *given)
 
 
 async def _write(

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import FoldserveError, InvalidRows, MalformedBody, TooManyNumbers
+from service.errors import FoldserveError, InvalidRows, MalformedBody, TooManyNumbers, TooManyRows
 from service.payloads import tabular
-from service.signature import Signature
-from tests.service.payloads.tables import decode, json_rows, outcome, signature, write
+from service.signature import Column, Input, Signature
+from tests.service.payloads.tables import MOST, decode, json_rows, outcome, signature, write
 
 BINARY = ["arrow", "parquet"]
 ALL = ["csv", *BINARY]
@@ -110,7 +110,7 @@ def test_dates_are_no_numbers(form: str) -> None:
         (b"age,height\n1,1_000\n", 'got the string "1_000"'),
         (b'age,height\n1,""\n', 'got the string ""'),
         (b"age,height\n1\n", "row 0: expected 2 features, got 1"),
-        (b"age,height\n1,2\n1\n", 'row 1, feature "height": expected a number, got null'),
+        (b"age,height\n1,2\n1\n", "row 1: expected 2 features, got 1"),
         (b"age,height\n1,2\n,\n3,4\n", 'row 1, feature "age": expected a number, got null'),
         (b"age,height\n1,2,3\n", "row 0: expected 2 features, got 3"),
         (b"age,height\n1,2\n1,2,3\n", "row 1: expected 2 features, got 3"),
@@ -292,3 +292,46 @@ def test_outputs_of_any_kind_make_a_frame(output: Any, classes: Any, columns: di
 def test_serving_json_does_not_load_polars() -> None:
     program = "import sys, service.app; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+PEOPLE = Signature(
+    inputs=(Input("age", "float32", (0,)), Input("city", "string", (1,))),
+    columns=(Column("age", "float32", missing=True), Column("city", "string", missing=True)),
+    rows=None,
+    outputs=("y",),
+    named=True,
+)
+
+
+def test_a_line_that_ends_early_is_no_row_of_missing_values() -> None:
+    with pytest.raises(InvalidRows, match="row 1: expected 2 features, got 1"):
+        tabular.decode_csv(b"age,city\n1,Oslo\n2\n", PEOPLE, MOST)
+    found = tabular.decode_csv(b"age,city\n1,Oslo\n,\n", PEOPLE, MOST)
+    assert np.isnan(found["age"].ravel()[1])
+    assert found["city"].ravel().tolist() == ["Oslo", ""]
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_text_is_no_number_in_a_form_that_knows_numbers(form: str) -> None:
+    body = write(pl.DataFrame({"age": ["40.5"], "city": ["Oslo"]}), form)
+    read = tabular.decode_arrow if form == "arrow" else tabular.decode_parquet
+    with pytest.raises(InvalidRows, match=r'row 0, feature "age": expected a number, got the string "40\.5"'):
+        read(body, PEOPLE, MOST)
+
+
+def test_categories_are_text() -> None:
+    frame = pl.DataFrame({"age": [1.0], "city": ["Oslo"]}).with_columns(pl.col("city").cast(pl.Categorical))
+    found = tabular.decode_parquet(write(frame, "parquet"), PEOPLE, MOST)
+    assert found["city"].ravel().tolist() == ["Oslo"]
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+def test_too_many_rows_are_refused_before_they_are_unpacked(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = write(pl.DataFrame({"age": [1.0] * 11, "height": [1.0] * 11}), form)
+    monkeypatch.setattr(pl, "read_ipc_stream", None)
+    monkeypatch.setattr(pl, "read_parquet", None)
+    read = tabular.decode_arrow if form == "arrow" else tabular.decode_parquet
+    with pytest.raises(TooManyRows):
+        read(body, signature(), MOST, most_rows=10)

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit test soak bench-folding bench-serving bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit test soak memory bench-folding bench-serving bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test: lint types imports unit ## every check that CI runs
 SOAK_SECONDS ?= 600
 soak: .venv/installed ## ten minutes of load, swaps, killed workers and hung-up clients; lost must be 0
 	$(BIN)/python -m tests.soak --seconds $(SOAK_SECONDS)
+
+memory: .venv/installed ## 200 reloads and 200,000 requests of every size; memory must not grow by 5 %
+	REQUESTS=200000 $(BIN)/pytest -q -s tests/end_to_end/test_swaps.py -k memory
 
 bench-folding: .venv/installed ## every folder on every pattern, and what folding costs
 	$(BIN)/python benchmarks/folding.py

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from service import __version__, errors, metrics_port, tally, telemetry
+from service import __version__, errors, tally, telemetry
 from service.batching import Limits
 from service.budget import Budget
 from service.counters import SLOTS
@@ -65,6 +65,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.Unconfirmed: 503,
     errors.SettingFixed: 405,
     errors.UnknownRegion: 404,
+    errors.UnknownService: 404,
     errors.UnsupportedSignature: 422,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
@@ -149,7 +150,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         policy=Policy.parse(settings.versions),
         worker=worker,
     )
-    surround(app, app.state, _answer)
+    surround(app, app.state, answer)
     # Routes are tried in order: the two that are asked most often come first.
     add_predict_routes(app)
     add_infer_routes(app)
@@ -165,8 +166,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     if settings.metrics_port is None:
         app.router.routes.append(metrics_route(app.state.exposition))
-    app.add_exception_handler(errors.RequestError, _answer)
-    app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(errors.RequestError, answer)
+    app.add_exception_handler(HTTPException, answer)
     return app
 
 
@@ -176,13 +177,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.enter_context(app.state.executor)
         await stack.enter_async_context(watching(app.state.repository, settings.watch_interval))
-        await stack.enter_async_context(metrics_port.opened(app.state, _answer))
         if app.state.grpc_door is not None:
             app.state.grpc_port = await stack.enter_async_context(app.state.grpc_door.opened())
         yield
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def answer(request: Request, error: Exception) -> Response:
     """An error, told to the caller."""
     if isinstance(error, errors.RequestError):
         return await _refuse(request, error)

@@ -154,7 +154,7 @@ class Batcher:
         self._waits = waits
         self._ran = ran
         self._queue: deque[_Item] = deque()
-        self._waiting = self._running = 0
+        self._waiting = self._ahead = self._running = 0
         self._pump: asyncio.Task[None] | None = None
 
     @property
@@ -168,10 +168,20 @@ class Batcher:
         return self._max_rows if self._together else 0
 
     def expected(self, rows: int) -> float:
-        """How many seconds it would take to compute these rows and all that came before them."""
-        whole = self._running + self._waiting + rows
+        """How many seconds it would take to compute these rows and all that is run before they are done."""
+        whole = self._running + self._before(rows) + rows
         runs = -(-whole // self._max_rows) if self._together else len(self._queue) + 1
         return self._pace * (runs * self._cost.fixed + whole * self._cost.per_row)
+
+    def _before(self, rows: int) -> int:
+        """How many of the rows that wait are run before an item of so many is done.
+
+        Large items take turns: a small one that comes later waits for one run of each, no more.
+        """
+        return self._ahead if rows <= self._max_rows else self._waiting
+
+    def _blocking(self, item: _Item) -> int:
+        return item.waiting if item.alone else min(item.waiting, self._max_rows)
 
     def _most(self, rows: int) -> float:
         """The most rows that may wait, when requests are like this one."""
@@ -195,8 +205,9 @@ class Batcher:
             Overloaded: too many rows wait already.
             DeadlineExceeded: the timeout, in seconds, would pass before the rows are done.
         """
-        if self._waiting and self._waiting + rows > (most := self._most(rows)):
-            raise Overloaded(self._waiting, int(most), self.expected(0))
+        before = self._before(rows)
+        if before and before + rows > (most := self._most(rows)):
+            raise Overloaded(before, int(most), self.expected(0))
         if timeout is not None and self.expected(rows) > timeout:
             raise DeadlineExceeded
         loop, now = asyncio.get_running_loop(), time.monotonic()
@@ -204,6 +215,7 @@ class Batcher:
         alone = alone or not self._together
         item = _Item(feeds, outputs, rows, alone, loop.create_future(), deadline, now)
         self._queue.append(item)
+        self._ahead += self._blocking(item)
         self._grow(1, rows)
         if self._pump is None:
             self._pump = loop.create_task(self._work())
@@ -227,6 +239,7 @@ class Batcher:
         while self._queue and room > 0 and not (batch and self._queue[0].alone):
             item = self._queue.popleft()
             if self._is_dropped(item):
+                self._ahead -= self._blocking(item)
                 self._grow(-1, -item.waiting)
                 continue
             share = self._share(item, room)
@@ -242,7 +255,9 @@ class Batcher:
     def _share(self, item: _Item, room: int) -> _Share:
         """The next rows of an item, now no longer waiting."""
         share = _Share(item, item.taken, item.rows if item.alone else min(item.taken + room, item.rows))
+        self._ahead -= self._blocking(item)
         item.taken = share.stop
+        self._ahead += self._blocking(item)
         self._grow(0 if item.waiting else -1, share.start - share.stop)
         return share
 

@@ -23,6 +23,7 @@ FoldserveError
 │   ├── Unconfirmed            not every worker has said that it did what was asked
 │   ├── SettingFixed           what only a restart changes
 │   ├── UnknownRegion          no shared memory of that name
+│   ├── UnknownService         gRPC's health protocol asks for a service that is not here
 │   ├── UnsupportedSignature   it is served, but not through this door
 │   ├── Overloaded             too many rows wait already
 │   ├── DeadlineExceeded       the answer would come too late
@@ -213,9 +214,15 @@ class NoDefaultModel(RequestError):
 class ModelUnavailable(RequestError):
     """The model is there, but it is not served."""
 
-    def __init__(self, name: str, version: int, reason: str) -> None:
-        message = f"model {name!r} version {version} is not served: {reason}"
-        super().__init__(message, got=f"{name}/{version}", wanted="a version that is served", where="path")
+    def __init__(self, name: str, version: int | None, reason: str) -> None:
+        which = "" if version is None else f" version {version}"
+        message = f"model {name!r}{which} is not served: {reason}"
+        super().__init__(
+            message,
+            got=name if version is None else f"{name}/{version}",
+            wanted="a version that is served",
+            where="path",
+        )
 
 
 class NothingServed(RequestError):
@@ -268,6 +275,14 @@ class UnknownRegion(RequestError):
         wanted = "tensors in the request"
         text = f"no shared memory region named {name!r}: this server offers none, send {wanted}"
         super().__init__(text, got=name, wanted=wanted, where="path")
+
+
+class UnknownService(RequestError):
+    """No gRPC service of that name."""
+
+    def __init__(self, name: str) -> None:
+        text = f"no service named {name[:200]!r}"
+        super().__init__(text, got=name[:200], wanted="a service of this server", where="service")
 
 
 class UnsupportedSignature(RequestError):

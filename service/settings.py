@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     versions: str = "all"
     """Which versions of each model are served: `latest`, `all`, or numbers such as `1,3`."""
 
-    watch_interval: float = Field(2.0, ge=0)
+    watch_interval: float = Field(2.0, ge=0, allow_inf_nan=False)
     """How often the models folder is looked at for changes, in seconds; 0 never looks again."""
 
     repository_api: bool = False
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     max_batch_rows: int | None = Field(None, ge=1)
     """The most rows of one run; by default as many as take about 20 ms."""
 
-    max_wait: float = Field(1.0, gt=0)
+    max_wait: float = Field(1.0, gt=0, allow_inf_nan=False)
     """How long, in seconds, the rows that wait for a heavy model may take together; more are refused with
     503."""
 
@@ -82,13 +82,13 @@ class Settings(BaseSettings):
     keep_alive: int = Field(65, ge=1)
     """How long an idle connection stays open, in seconds; longer than the 60 s of common load balancers."""
 
-    read_timeout: float = Field(30.0, gt=0)
+    read_timeout: float = Field(30.0, gt=0, allow_inf_nan=False)
     """How long a client may take to send a request, in seconds; a large body gets more time, by its size."""
 
-    drain_delay: float = Field(0.0, ge=0)
+    drain_delay: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How long, in seconds, requests are still accepted after SIGTERM, while /health/ready says no."""
 
-    shutdown_timeout: float = Field(30.0, gt=0)
+    shutdown_timeout: float = Field(30.0, gt=0, allow_inf_nan=False)
     """How long requests in flight may take to finish after that, in seconds."""
 
     api_key_file: Path | None = None

@@ -17,6 +17,7 @@ from service.app import create_app
 from service.server.lifetime import Server
 from service.server.sockets import places
 from service.settings import Settings
+from service.worker import Worker
 
 
 @dataclass
@@ -39,8 +40,14 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, **settings: Any) -> Iterator[Running]:
-    """Serve a folder until the end of the block."""
+def running(
+    folder: Path, worker: Worker | None = None, *, reserve: bool = True, **settings: Any
+) -> Iterator[Running]:
+    """Serve a folder until the end of the block.
+
+    Args:
+        reserve: whether the ports besides the main one must be free; they are those of another worker if not.
+    """
     ready = threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -48,8 +55,11 @@ def running(folder: Path, **settings: Any) -> Iterator[Running]:
         loops.append(asyncio.get_running_loop())
         ready.set()
 
-    with places(Settings(models_dir=folder, port=0, shutdown_timeout=5, **settings)) as (resolved, listeners):
-        app = create_app(resolved)
+    asked = Settings(models_dir=folder, port=0, shutdown_timeout=5, **settings)
+    theirs = {} if reserve else {"metrics_port": asked.metrics_port}
+    with places(asked.model_copy(update=dict.fromkeys(theirs))) as (resolved, listeners):
+        resolved = resolved.model_copy(update=theirs)
+        app = create_app(resolved, worker)
         server = Server(app, resolved, tell)
         thread = threading.Thread(target=server.run, args=(listeners,))
         thread.start()

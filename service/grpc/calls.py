@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from starlette.datastructures import State
 
-from service.errors import MalformedBody, Overloaded, RequestError
+from service.errors import MalformedBody, Overloaded, RequestError, ShuttingDown
 from service.grpc.messages import Reply, as_message
 from service.grpc.status import STATUS, http_status
 from service.routes.gate import is_told, marks, report, request_id
@@ -101,20 +101,27 @@ class Caller:
 
     Args:
         judge: is asked about every call to a handler that is not `open`.
+
+    Attributes:
+        closing: once it is set, calls that begin are refused, but for those to `open` handlers.
+        running: how many calls are under way.
     """
 
     def __init__(self, state: State, judge: Judge) -> None:
         self._state = state
         self._judge = judge
+        self.closing = asyncio.Event()
+        self.running = 0
 
     def unary(self, method: str, handler: Handler, request: Any, reply: Any, *, is_open: bool) -> Any:
         """A handler for one request and one answer. It reads the bytes itself, so that bad ones are told."""
 
         async def answer(body: bytes, context: Any) -> bytes:
             call = Call(self._state, context, method)
+            self.running += 1
             try:
                 if not is_open:
-                    self._judge(context.invocation_metadata() or ())
+                    self._admit(context)
                 call.watch.begin()
                 answered = as_message(await handler(await call.parse(request, body), call), reply)
                 context.set_trailing_metadata(tuple(call.marks()))
@@ -122,6 +129,8 @@ class Caller:
                 call.tell(grpc.StatusCode.OK)
             except Exception as error:
                 await call.refuse(error)
+            finally:
+                self.running -= 1
             return written
 
         return grpc.unary_unary_rpc_method_handler(answer)
@@ -131,14 +140,22 @@ class Caller:
 
         async def answer(bodies: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             call = Call(self._state, context, method)
+            self.running += 1
             try:
-                self._judge(context.invocation_metadata() or ())
+                self._admit(context)
                 async for message in handler(bodies, call):
                     yield message.SerializeToString()
             except Exception as error:
                 await call.refuse(error)
+            finally:
+                self.running -= 1
 
         return grpc.stream_stream_rpc_method_handler(answer)
+
+    def _admit(self, context: Any) -> None:
+        if self.closing.is_set():
+            raise ShuttingDown
+        self._judge(context.invocation_metadata() or ())
 
 
 def _headers(metadata: Metadata) -> list[tuple[bytes, bytes]]:

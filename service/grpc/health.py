@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
-
+from service.errors import UnknownService
 from service.grpc.calls import Call
 from service.grpc.messages import HEALTH, INFERENCE, Reply
 from service.routes.health import is_ready
@@ -14,5 +13,5 @@ from service.routes.health import is_ready
 async def check(message: Any, call: Call) -> Reply:
     """SERVING when some model answers; a service that is not here is NOT_FOUND, as the protocol has it."""
     if message.service not in ("", INFERENCE, HEALTH):
-        await call.context.abort(grpc.StatusCode.NOT_FOUND, f"no service named {message.service[:200]!r}")
+        raise UnknownService(message.service)
     return {"status": "SERVING" if is_ready(call.state) else "NOT_SERVING"}

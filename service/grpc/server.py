@@ -26,6 +26,8 @@ from service.grpc.infer import Stream, model_infer
 from service.grpc.messages import HEALTH, INFERENCE, class_of, methods
 from service.settings import Settings
 
+_STEP = 0.02
+
 
 def everyone(_: Metadata) -> None:
     """The judge that lets every call pass."""
@@ -45,28 +47,41 @@ class GrpcDoor:
     def __init__(self, state: State, judge: Judge = everyone) -> None:
         self._state = state
         self._settings: Settings = state.settings
-        self._judge = judge
+        self._caller = Caller(state, judge)
         self._credentials = _credentials(self._settings)
+        self._server: Any = None
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[int]:
-        """Serve on the port that is given; afterwards no new call is taken and those in flight are finished.
+        """Serve on the port that is given; at the end finish calls in flight, unless `drain` was called.
 
         Raises:
             AddressUnavailable: the port is taken, or the host is not one of this machine's.
         """
-        closing = asyncio.Event()
-        server = grpc.aio.server(
+        self._server = server = grpc.aio.server(
             options=_options(self._settings), maximum_concurrent_rpcs=self._settings.max_connections
         )
-        server.add_generic_rpc_handlers(_handlers(Caller(self._state, self._judge), closing))
+        server.add_generic_rpc_handlers(_handlers(self._caller))
         port = self._bind(server)
         await server.start()
         try:
             yield port
         finally:
-            closing.set()
-            await server.stop(self._settings.shutdown_timeout)
+            drained = self._caller.closing.is_set()
+            self._caller.closing.set()
+            await server.stop(None if drained else self._settings.shutdown_timeout)
+
+    async def drain(self, quiet: float) -> None:
+        """Refuse calls that begin, and return when those in flight are finished.
+
+        A client is told UNAVAILABLE, which may be tried again, at another server. What comes in the moment
+        in which the core stops would be cancelled instead, so it stops after `quiet` seconds of that.
+        """
+        self._caller.closing.set()
+        await asyncio.sleep(quiet)
+        while self._caller.running:
+            await asyncio.sleep(_STEP)
+        await self._server.stop(None)
 
     def _bind(self, server: Any) -> int:
         host, port = self._settings.host, self._settings.grpc_port or 0
@@ -79,7 +94,7 @@ class GrpcDoor:
             raise AddressUnavailable(host, port, "it is taken, or not one of this machine's") from error
 
 
-def _handlers(caller: Caller, closing: asyncio.Event) -> tuple[Any, ...]:
+def _handlers(caller: Caller) -> tuple[Any, ...]:
     inference = {
         name: caller.unary(
             f"/{INFERENCE}/{name}",
@@ -91,7 +106,7 @@ def _handlers(caller: Caller, closing: asyncio.Event) -> tuple[Any, ...]:
         for name, method in methods(INFERENCE).items()
         if (handler := {"ModelInfer": model_infer, **servicer.METHODS}.get(name)) is not None
     }
-    inference["ModelStreamInfer"] = caller.stream(f"/{INFERENCE}/ModelStreamInfer", Stream(closing))
+    inference["ModelStreamInfer"] = caller.stream(f"/{INFERENCE}/ModelStreamInfer", Stream(caller.closing))
     check = methods(HEALTH)["Check"]
     probes = {
         "Check": caller.unary(

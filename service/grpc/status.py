@@ -22,6 +22,7 @@ STATUS: dict[type[errors.RequestError], StatusCode] = {
     errors.UnknownVersion: StatusCode.NOT_FOUND,
     errors.NoDefaultModel: StatusCode.NOT_FOUND,
     errors.UnknownRegion: StatusCode.NOT_FOUND,
+    errors.UnknownService: StatusCode.NOT_FOUND,
     errors.ModelUnavailable: StatusCode.UNAVAILABLE,
     errors.NothingServed: StatusCode.UNAVAILABLE,
     errors.RepositoryClosed: StatusCode.PERMISSION_DENIED,

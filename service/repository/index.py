@@ -123,7 +123,8 @@ class Index:
     def _why_not(self, name: str) -> FoldserveError:
         refused = {n: v for n, v in self.models[name].items() if isinstance(v, Refused)}
         if not refused:
-            return UnknownVersion(name, "latest", [])
+            reason = self.odd.get(name, {}).get("", "")
+            return ModelUnavailable(name, None, reason) if reason else UnknownVersion(name, "latest", [])
         highest, found = max(refused.items(), key=lambda item: item[0])
         return ModelUnavailable(name, highest, found.reason)
 

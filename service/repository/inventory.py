@@ -16,13 +16,15 @@ from service.errors import LoadFailed
 from service.model import Host, ServedModel
 from service.repository.index import Index, Refused
 from service.repository.layout import Found, look, look_at_model
-from service.repository.loading import Job, Loader, Outcome
+from service.repository.loading import CHANGED, Job, Loader, Outcome
 from service.repository.memory import Memory
 from service.repository.policy import UNLOADED, Policy
 from service.repository.shelf import Shelf, Slot
 from service.repository.wish import Wish
 
 LOG = logging.getLogger("foldserve")
+
+_MORE_LOOKS = 10
 
 
 class Inventory:
@@ -52,9 +54,12 @@ class Inventory:
             RuntimeMissing: onnxruntime is not installed.
         """
         with self._lock:
-            found = self._look()
-            if found is not None:
-                self._follow(found, {*found, *self._shelves}, settled=settled)
+            self._step(settled=settled)
+            # A worker that starts must not lack for a while what the others serve.
+            for _ in range(_MORE_LOOKS if settled else 0):
+                if not self._is_behind:
+                    break
+                self._step(settled=True)
         self._memory.give_back()
 
     def apply(self, wish: Wish) -> None:
@@ -76,6 +81,17 @@ class Inventory:
         policy = UNLOADED if wish.action == "unload" else wish.policy or self._policy
         self._shelf(wish.name).take(policy, wish.files)
 
+    def _step(self, *, settled: bool) -> None:
+        found = self._look()
+        if found is not None:
+            self._follow(found, {*found, *self._shelves}, settled=settled)
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether a file was exchanged while it was read, and so refused."""
+        slots = (slot for shelf in self._shelves.values() for slot in shelf.slots.values())
+        return any(slot.refused and slot.refused.reason == CHANGED for slot in slots)
+
     def _look(self) -> dict[str, Found] | None:
         """What there is now; None when the folder is lost, which says nothing about its models."""
         try:
@@ -83,6 +99,8 @@ class Inventory:
         except OSError as error:
             # At the start there may be none yet; later a lost disk must not take all models away.
             if not self.index.models:
+                if not isinstance(error, FileNotFoundError):
+                    LOG.warning("the models folder cannot be read: %s", error.strerror)
                 return {}
             if not self._lost:
                 LOG.warning("the models folder is lost, %s: what is served stays", error.strerror)

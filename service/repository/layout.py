@@ -78,7 +78,7 @@ def look_at_model(folder: Path, root: Path) -> Found:
     if fault := name_fault(folder.name):
         return _closed(fault)
     if not _lies_below(folder, root):
-        return _closed("it is a link that leads out of the models folder")
+        return _closed("it is a link that leads out of the models folder, or in a circle")
     try:
         paths = _folders(folder)
     except OSError as error:
@@ -127,8 +127,15 @@ def name_fault(name: str) -> str | None:
 
 def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+        names = [entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
     return [folder / name for name in sorted(names)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: it is refused by itself, and disturbs nothing else
+        return True
 
 
 def _candidate(folder: Path, root: Path) -> Candidate:

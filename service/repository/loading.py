@@ -28,6 +28,10 @@ class Job(NamedTuple):
     candidate: Candidate
 
 
+CHANGED = "it changed while it was read"
+"""Why a version is refused that another look will find whole."""
+
+
 class Outcome(NamedTuple):
     """What became of a job, and how many seconds it took."""
 
@@ -101,7 +105,7 @@ class Loader:
         try:
             counters = self.counters(name, version)
             model = ServedModel(name, version, candidate.path, self._host, counters)
-            return model if _is_unchanged(candidate) else Refused("it changed while it was read")
+            return model if _is_unchanged(candidate) else Refused(CHANGED)
         except UnreadableModel as error:
             return Refused(error.reason, error.stage)
         except DeviceUnavailable as error:

@@ -35,6 +35,7 @@ Array = NDArray[Any]
 Result = TypeVar("Result")
 _TIMEOUT = b"x-request-timeout-ms"
 _LONGEST_TIMEOUT_MS = 86_400_000
+_DIGITS = 12
 
 
 class Reply(NamedTuple):
@@ -132,10 +133,11 @@ def _limit(call: Call) -> None:
     if given is None:
         return
     text = given.strip()
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:12]) <= _LONGEST_TIMEOUT_MS:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
+    if not 0 < number <= _LONGEST_TIMEOUT_MS:
         wanted = f"milliseconds, a whole number from 1 to {_LONGEST_TIMEOUT_MS}"
         raise InvalidHeader("X-Request-Timeout-Ms", given, wanted)
-    call.watch.limit(int(text) / 1000)
+    call.watch.limit(number / 1000)
 
 
 async def _unpacked(call: Call, how: Coding) -> bytes:

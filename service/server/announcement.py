@@ -26,19 +26,22 @@ def words(app: FastAPI) -> str:
     if settings.grpc_port is not None:
         lines.append(f"grpc on {_host(settings)}:{settings.grpc_port}")
     if settings.metrics_port is not None:
-        lines.append(f"metrics on http://{_host(settings)}:{settings.metrics_port}/metrics")
+        lines.append(f"metrics on {_scheme(settings)}://{_host(settings)}:{settings.metrics_port}/metrics")
     lines.append(f"listening on {address}  (documentation at {address}/docs)")
-    call = example_call(repository, address)
+    call = example_call(repository, address, with_key=settings.api_key_file is not None)
     return "\n".join([*lines, *([f"try:  {call}"] if call else [])])
 
 
 def _address(settings: Settings) -> str:
     """Where the server is found."""
-    scheme = "https" if settings.ssl_certfile else "http"
-    return f"{scheme}://{_host(settings)}:{settings.port}"
+    return f"{_scheme(settings)}://{_host(settings)}:{settings.port}"
 
 
-def example_call(repository: Repository, address: str) -> str | None:
+def _scheme(settings: Settings) -> str:
+    return "https" if settings.ssl_certfile else "http"
+
+
+def example_call(repository: Repository, address: str, *, with_key: bool = False) -> str | None:
     """A curl line for the default model, or the first that has golden rows."""
     for name in ([repository.default] if repository.default else []) + repository.names:
         model = repository.find(name) if repository.latest(name) is not None else None
@@ -47,6 +50,7 @@ def example_call(repository: Repository, address: str) -> str | None:
             path = "/predict" if name == repository.default else f"/models/{name}/predict"
             row = ",".join(_shown(value) for value in golden.inputs[0])
             header = "-H 'Content-Type: application/json'"
+            header += " -H 'Authorization: Bearer <key>'" if with_key else ""
             return f"curl -s {address}{path} {header} -d '{{\"inputs\": [[{row}]]}}'"
     return None
 

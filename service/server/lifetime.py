@@ -12,17 +12,18 @@ import gc
 import logging
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
+from service.server.configuration import configuration
 from service.server.connection import Connection, Limits, Shared
+from service.server.metrics_door import metrics_door
 from service.server.signals import Signals
-from service.server.sockets import BACKLOG, refuse_newcomers, welcome_newcomers
+from service.server.sockets import refuse_newcomers, welcome_newcomers
 from service.settings import Settings
 
 QUIET = 0.2
@@ -49,13 +50,14 @@ class Server(uvicorn.Server):
         ready: Callable[[], None],
         hurried: Callable[[int], None] = os._exit,
     ) -> None:
-        super().__init__(_config(app, settings))
+        super().__init__(configuration(app, settings, lifespan="on"))
         self.server_state: Shared = Shared(Limits.of(settings))
         self._app = app
         self._settings = settings
         self._ready = ready
         self._hurried = hurried
         self._asked = asyncio.Event()
+        self._beside = AsyncExitStack()
 
     def stop(self) -> None:
         """Begin to end; from the thread of the loop, as often as you like."""
@@ -69,6 +71,7 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             welcome_newcomers(listener)
         await super().startup(sockets)
+        await self._beside.enter_async_context(metrics_door(self._app))
         # What is there now stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
@@ -83,10 +86,10 @@ class Server(uvicorn.Server):
         await asyncio.sleep(self._settings.drain_delay)
         try:
             async with asyncio.timeout(self._settings.shutdown_timeout):
-                await self._stop_listening(sockets or [])
-                await self._finish()
+                await asyncio.gather(self._drain_http(sockets or []), self._drain_grpc())
         except TimeoutError:
             await self._cut_off()
+        await self._beside.aclose()
         await self.lifespan.shutdown()
 
     @contextmanager
@@ -106,6 +109,14 @@ class Server(uvicorn.Server):
             server.close()
         for listener in listeners:
             listener.close()
+
+    async def _drain_http(self, listeners: list[socket.socket]) -> None:
+        await self._stop_listening(listeners)
+        await self._finish()
+
+    async def _drain_grpc(self) -> None:
+        if self._app.state.grpc_door is not None:
+            await self._app.state.grpc_door.drain(QUIET)
 
     async def _finish(self) -> None:
         while self.server_state.connections or self.server_state.tasks:
@@ -129,23 +140,3 @@ class Server(uvicorn.Server):
 
     def _connections(self) -> list[Connection]:
         return [each for each in self.server_state.connections if isinstance(each, Connection)]
-
-
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        lifespan="on",
-        proxy_headers=False,
-        backlog=BACKLOG,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        ssl_certfile=settings.ssl_certfile,
-        ssl_keyfile=settings.ssl_keyfile,
-        ssl_keyfile_password=settings.ssl_keyfile_password,
-        ssl_ca_certs=settings.ssl_ca_certs,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.ssl_ca_certs else ssl.CERT_NONE,
-    )

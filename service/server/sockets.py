@@ -51,10 +51,13 @@ def places(settings: Settings) -> Iterator[Places]:
     with ExitStack() as held:
         first = held.enter_context(bind(settings.host, settings.port, shared=settings.workers > 1))
         ports = {"port": first.getsockname()[1]}
-        others = [_listen(settings.host, ports["port"], shared=True) for _ in range(settings.workers - 1)]
+        others = [listen(settings.host, ports["port"], shared=True) for _ in range(settings.workers - 1)]
         listeners = [first, *map(held.enter_context, others)]
         for name in ("grpc_port", "metrics_port"):
-            if getattr(settings, name) is not None:
+            if (asked := getattr(settings, name)) is not None:
+                if asked in ports.values():
+                    flag = f"--{name.replace('_', '-')}"
+                    raise AddressUnavailable(settings.host, asked, "it is asked for twice", flag)
                 holder = held.enter_context(_reserve(settings.host, getattr(settings, name), name))
                 ports[name] = holder.getsockname()[1]
         yield Places(settings.model_copy(update=ports), listeners)
@@ -73,7 +76,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
         # Another server that shares its port too would not be noticed: connections would go to both.
         with _bound(host, port) as probe:
             port = probe.getsockname()[1]
-    return _listen(host, port, shared=shared)
+    return listen(host, port, shared=shared)
 
 
 def refuse_newcomers(listener: socket.socket) -> None:
@@ -95,8 +98,13 @@ def welcome_newcomers(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _DETACH_FILTER, 0)
 
 
-def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
-    listener = _bound(host, port, shared=shared)
+def listen(host: str, port: int, *, shared: bool, flag: str = "--port") -> socket.socket:
+    """A socket that listens on the address, at once; what `bind` finds out is known already.
+
+    Raises:
+        AddressUnavailable: the port is taken, or the host is not one of this machine's.
+    """
+    listener = _bound(host, port, shared=shared, flag=flag)
     # Connections wait in the backlog from now on, not refused while the workers start.
     listener.listen(BACKLOG)
     listener.set_inheritable(True)

@@ -21,7 +21,9 @@ def run(settings: Settings, *, check_only: bool = False, quiet: bool = False) ->
         WorkerFailed: the same, in a worker.
     """
     leave_at_once()
-    logs.configure("warning" if quiet else settings.log_level, settings.log_format)
+    if quiet and settings.log_level != "error":
+        settings = settings.model_copy(update={"log_level": "warning"})
+    logs.configure(settings.log_level, settings.log_format)
     say = _keep_silent if quiet else _say
     check_certificate(settings)
     with places(settings) as (settings, listeners):

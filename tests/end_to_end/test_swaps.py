@@ -1,6 +1,6 @@
 """Models exchanged under load, in a real process: nothing is lost, nothing is half, nothing is kept.
 
-`SWAPS` and `RELOADS` in the environment set other counts than those of the normal suite.
+`SWAPS`, `RELOADS` and `REQUESTS` in the environment set other counts than those of the normal suite.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tests.service.repository.files import publish
 
 SWAPS = int(os.environ.get("SWAPS", "200"))
 RELOADS = int(os.environ.get("RELOADS", "200"))
+REQUESTS = int(os.environ.get("REQUESTS", "2000"))
 CLIENTS = 4
 FEATURES, OUTPUTS = 512, 512
 ROWS = np.random.default_rng(0).standard_normal((256, FEATURES), np.float32)
@@ -162,16 +163,19 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(tmp_path: Path, wo
 def test_reloads_and_batches_of_every_size_keep_no_memory(tmp_path: Path) -> None:
     publish(version(0), tmp_path)
     with serve(tmp_path, "--watch-interval", "0.05", "--repository-api") as server, Client(server) as client:
-        sizes = np.random.default_rng(1).integers(1, 256, RELOADS * 10)
+        each = REQUESTS // RELOADS
+        sizes = np.random.default_rng(1).integers(1, 256, REQUESTS)
+        bodies = [npy(ROWS[:size]) for size in range(256)]
         resident = []
         for number in range(RELOADS):
             client.load()
-            for size in sizes[number * 10 : number * 10 + 10]:
-                status, _ = client.post("/predict", npy(ROWS[:size]), "application/x-npy")
+            for size in sizes[number * each : (number + 1) * each]:
+                status, _ = client.post("/predict", bodies[size], "application/x-npy")
                 assert status == 200
             resident.append(resident_bytes(server.process.pid))
         first, last = max(resident[: RELOADS // 10]), max(resident[-RELOADS // 10 :])
-        print(f"{RELOADS} reloads: {first >> 20} MiB after a tenth, {last >> 20} MiB at the end")  # noqa: T201
+        words = f"{RELOADS} reloads, {REQUESTS} requests: {first >> 20} MiB after a tenth, "
+        print(f"{words}{last >> 20} MiB at the end")  # noqa: T201
         assert last < 1.05 * first
 
 

@@ -284,3 +284,19 @@ def test_every_item_gets_its_own_rows_back(sizes: list[int], max_rows: int) -> N
             assert batcher.waiting == 0
 
     asyncio.run(main())
+
+
+async def test_a_large_item_keeps_no_small_ones_out(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    batcher = Batcher(gate, executor, 4, 12, cost=Cost(0.0, 0.001))
+    gate.open.clear()
+    large = asyncio.create_task(submit(batcher, rows(*range(100))))
+    await started(gate, 1)
+    small = [asyncio.create_task(submit(batcher, rows(1000 + n), 0.1)) for n in range(4)]
+    other = asyncio.create_task(submit(batcher, rows(*range(100, 200))))
+    with pytest.raises(Overloaded):
+        await other
+    gate.open.set()
+    assert [(await item).ravel().tolist() for item in small] == [[2000.0 + 2 * n] for n in range(4)]
+    assert not large.done()
+    assert len(await large) == 100
+    assert batcher.waiting == batcher._ahead == 0

@@ -25,14 +25,18 @@ def check(door: Door, service: str = "") -> Any:
     return send(request.SerializeToString())
 
 
-async def test_the_server_and_its_services_are_serving(tmp_path: Path, opening: Opening) -> None:
+async def test_the_server_and_its_services_are_serving(
+    tmp_path: Path, opening: Opening, caplog: pytest.LogCaptureFixture
+) -> None:
     async with opening(tmp_path) as door:
         assert (await check(door)).status == NOT_SERVING
     graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "m")
     async with opening(tmp_path) as door:
         for service in ("", INFERENCE, HEALTH):
             assert (await check(door, service)).status == SERVING
+        caplog.clear()
         assert (await refused(check(door, "nobody"))).code() == StatusCode.NOT_FOUND
+        assert not caplog.records
         door.app.state.draining = True
         assert (await check(door)).status == NOT_SERVING
 

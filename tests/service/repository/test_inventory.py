@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.errors import UnknownModel, UnsupportedSignature
-from service.repository import Repository
+from service.repository import Repository, loading
 from tests import graphs
 from tests.service.repository.files import answer, constant, drifted, publish, words
 
@@ -147,3 +147,18 @@ def test_a_folder_that_may_not_be_read_for_a_while_keeps_what_it_had(
     monkeypatch.undo()
     repository.step()
     assert ("m", "") not in words(repository)
+
+
+def test_a_file_that_is_exchanged_while_a_worker_starts_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(constant(1), tmp_path)
+    unchanged = loading._is_unchanged
+
+    def exchanged_once(candidate: Any) -> bool:
+        monkeypatch.setattr(loading, "_is_unchanged", unchanged)
+        publish(constant(2), tmp_path)
+        return unchanged(candidate)
+
+    monkeypatch.setattr(loading, "_is_unchanged", exchanged_once)
+    assert answer(Repository(tmp_path)) == 2

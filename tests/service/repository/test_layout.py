@@ -120,3 +120,15 @@ def test_a_folder_with_a_name_that_no_answer_can_carry_is_refused(tmp_path: Path
     found = look(tmp_path)
     assert all(entry.closed and "it is not a name" in entry.odd[""] for entry in found.values())
     assert len("".join(found).encode()) > 0
+
+
+def test_a_link_in_a_circle_disturbs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a" / "1").mkdir(parents=True)
+    (tmp_path / "a" / "1" / "model.onnx").write_bytes(b"1")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a" / "2").symlink_to("2")
+    found = look(tmp_path)
+    assert found["a"].versions[1].fault is None
+    assert found["a"].versions[2].fault is not None
+    assert found["loop"].closed
+    assert found["loop"].odd[""]

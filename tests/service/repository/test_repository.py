@@ -72,7 +72,7 @@ def test_a_model_without_a_version_that_serves_says_why(tmp_path: Path) -> None:
     assert not repository.ready
     with pytest.raises(ModelUnavailable, match="there is no such file"):
         repository.find("hollow")
-    with pytest.raises(UnknownVersion, match="there is none"):
+    with pytest.raises(ModelUnavailable, match="'empty' is not served: it has no versions"):
         repository.find("empty")
 
 

@@ -47,7 +47,7 @@ def test_the_words_tell_device_threads_and_every_address(tmp_path: Path) -> None
     app.state.settings = settings
     lines = words(app).splitlines()
     assert lines[0].startswith("device cpu (as asked), 2 workers, ")
-    assert lines[-3:-1] == ["grpc on 127.0.0.1:2", "metrics on http://127.0.0.1:3/metrics"]
+    assert lines[-3:-1] == ["grpc on 127.0.0.1:2", "metrics on https://127.0.0.1:3/metrics"]
     assert lines[-1].startswith(
         "listening on https://127.0.0.1:1  (documentation at https://127.0.0.1:1/docs"
     )

@@ -57,3 +57,11 @@ def test_refused_newcomers_wait_outside_and_those_in_the_backlog_are_kept(
                 assert accepted.recv(4) == b"here"
         welcome_newcomers(listener)
         connect(listener).close()
+
+
+def test_two_doors_on_one_port_are_refused() -> None:
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    settings = Settings(port=0, grpc_port=port, metrics_port=port)
+    with pytest.raises(AddressUnavailable, match=r"asked for twice; .*--metrics-port"), places(settings):
+        pass

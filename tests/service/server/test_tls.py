@@ -54,14 +54,16 @@ def test_predictions_over_https(folder: Path) -> None:
 def test_clients_without_a_certificate_are_turned_away(folder: Path) -> None:
     certificate = folder / "certificate"
     files = {"ssl_certfile": certificate, "ssl_keyfile": folder / "key", "ssl_ca_certs": certificate}
-    with running(folder / "models", **files) as server:
+    with running(folder / "models", metrics_port=0, **files) as server:
         address = f"https://127.0.0.1:{server.port}/health/live"
-        with httpx.Client(verify=context(folder)) as stranger, pytest.raises(httpx.HTTPError):
-            stranger.get(address)
+        metrics = f"https://127.0.0.1:{server.app.state.settings.metrics_port}/metrics"
         known = context(folder)
         known.load_cert_chain(certificate, folder / "key")
-        with httpx.Client(verify=known) as client:
-            assert client.get(address).status_code == 200
+        for door in (address, metrics):
+            with httpx.Client(verify=context(folder)) as stranger, pytest.raises(httpx.HTTPError):
+                stranger.get(door)
+            with httpx.Client(verify=known) as client:
+                assert client.get(door).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,17 @@ async def test_a_body_for_the_strict_reader_leaves_the_loop_unless_it_is_short(
             answer = await client.post(path, content=body, headers=JSON)
             assert answer.status_code == 200, answer.text
     assert seen == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "limit", ["0", "-1", "1.5", "1e3", "", "٣", "86400001", "000000000001" + "9" * 400, "9" * 5000]
+)
+async def test_a_timeout_that_is_none_is_told_so(tmp_path: Path, serving: Serving, limit: str) -> None:
+    graphs.put(graphs.linear(np.eye(2, dtype=np.float32), np.zeros(2, np.float32)), tmp_path, "m")
+    async with serving(tmp_path) as client:
+        headers = {b"x-request-timeout-ms": limit.encode(), b"content-type": b"application/json"}
+        answer = await client.post("/predict", content=b'{"inputs": [[1, 2]]}', headers=headers)
+        assert (answer.status_code, answer.json()["where"]) == (400, "header X-Request-Timeout-Ms")
+        headers[b"x-request-timeout-ms"] = b"86400000"
+        answer = await client.post("/predict", content=b'{"inputs": [[1, 2]]}', headers=headers)
+        assert answer.status_code == 200

@@ -98,7 +98,7 @@ def _filled(item: Document, content: tuple[Content, Content], name: str, operati
     post = item["post"]
     post["parameters"] = [p for p in post.get("parameters", []) if p["in"] != "path"]
     post["operationId"] = operation
-    post["summary"] = f"{post['summary'].split()[0]} {name}"
+    post["summary"] = f"{operation.partition('_')[0].capitalize()} {name}"
     _fill(post, content)
     return item
 

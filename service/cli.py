@@ -114,7 +114,9 @@ def _flag(name: str, field: FieldInfo) -> tuple[Any, Any]:
     default = "" if field.default in (None, "", False) else f" [{field.default}]"
     text = f"{field.description}{default}"
     if field.annotation is bool:
-        return bool | None, typer.Option(None, flag, help=text, show_default=False)
+        # What is on by default is switched off by name.
+        spelled = f"{flag}/--no-{flag[2:]}" if field.default else flag
+        return bool | None, typer.Option(None, spelled, help=text, show_default=False)
     return str | None, typer.Option(None, flag, help=text, metavar=name.split("_")[-1].upper())
 
 

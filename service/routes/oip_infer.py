@@ -95,7 +95,7 @@ class InferRoute(HotRoute):
         names = [wanted.name for wanted in request.outputs]
         answer = tensors.encode(request, await call.infer(request.feeds, names, request.rows))
         watch.encode = watch.lap()
-        return Reply(_headers(answer), answer.body)
+        return Reply(reply_headers(answer), answer.body)
 
 
 async def _read(call: Call, decode: Decoder, json_length: str | None) -> InferRequest:
@@ -141,7 +141,8 @@ def _check_media_type(scope: Scope) -> None:
         raise UnsupportedMediaType(given, [JSON, BINARY])
 
 
-def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+def reply_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """What an answer says of itself, but for its length."""
     if answer.json_length is None:
         return [(b"content-type", JSON.encode())]
     json_length = (_JSON_LENGTH, str(answer.json_length).encode())

@@ -27,6 +27,7 @@ from service.errors import (
     TooManyConnections,
     TooSlow,
 )
+from service.fastlane import FastLane, Target, target
 from service.settings import Settings
 
 PACE = 64 * 1024
@@ -65,12 +66,14 @@ class Shared(ServerState):
     """What the connections of a process have in common.
 
     Attributes:
+        lane: answers what it can without the application.
         draining: every answer is the last of its connection.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, lane: FastLane | None = None) -> None:
         super().__init__()
         self.limits = limits
+        self.lane = lane
         self.draining = False
 
 
@@ -99,6 +102,9 @@ class Connection(HttpToolsProtocol):
         self._received = 0
         self._unsent: _Unsent | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._target: Target | None = None
+        """What the request in the fast lane asks for, while it comes."""
+        self._parts: list[bytes] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Greet a client, or turn it away when there are too many."""
@@ -112,6 +118,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, whoever wanted it."""
+        if self._target is not None:
+            self._leave_lane()
         super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()
@@ -146,8 +154,38 @@ class Connection(HttpToolsProtocol):
             raise HeadTooLarge(self._limits.header_bytes)
         if self.parser.should_upgrade():
             return  # the parser stops here, and the head is read again without the offer
-        super().on_headers_complete()
         self._phase = BODY
+        self._target = self._lane_target()
+        if self._target is None:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body."""
+        if self._target is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
+
+    def _lane_target(self) -> Target | None:
+        """What this request asks for, when it may take the fast lane."""
+        lane = self.shared.lane
+        if (
+            lane is None
+            or self.shared.draining
+            or self._is_answering()
+            or self.expect_100_continue
+            or (found := target(self.url)) is None
+            or self.parser.get_method() != b"POST"
+            or self.parser.get_http_version() != "1.1"
+            or not self.parser.should_keep_alive()
+        ):
+            return None
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return found if length.isdigit() and int(length) <= lane.longest else None
+
+    def _begin(self) -> None:
+        """Hand the request to the application."""
+        super().on_headers_complete()
         if self.shared.draining:
             self.cycle.keep_alive = False
 
@@ -155,11 +193,33 @@ class Connection(HttpToolsProtocol):
         """The request is there."""
         if self._phase == HEAD:
             return
+        if self._target is not None and self._is_answered_at_once(self._target):
+            return
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rest()
         else:
             self._phase = ANSWER
+
+    def _is_answered_at_once(self, asked: Target) -> bool:
+        lane = self.shared.lane
+        if lane is not None and not (self.shared.draining or self.flow.write_paused):
+            answer = lane.answer(asked, self.headers, b"".join(self._parts))
+            if answer is not None:
+                self._target, self._parts = None, []
+                self.transport.write(answer)
+                self.server_state.total_requests += 1
+                self._rest()
+                return True
+        self._leave_lane()
+        return False
+
+    def _leave_lane(self) -> None:
+        """Let the application have the request, as far as it has come."""
+        self._target, parts, self._parts = None, self._parts, []
+        self._begin()
+        for part in parts:
+            super().on_body(part)
 
     def on_response_complete(self) -> None:
         """The answer is written: the next request may begin."""
@@ -191,6 +251,8 @@ class Connection(HttpToolsProtocol):
 
     def cut_off(self) -> None:
         """There is no more time: answer that, if no answer has begun."""
+        if self._target is not None:
+            self._leave_lane()
         if self._is_answering() and not self.cycle.response_started:
             self._disown()
             self.transport.write(_answer(ShuttingDown(), self.scope["path"]))
@@ -271,6 +333,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer in place of the application, and read no further."""
+        if self._target is not None:
+            self._leave_lane()
         answering, its_own = self._is_answering(), self._phase == BODY
         self._phase = LEAVING
         if answering and not its_own:

@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from service.fastlane import FastLane
 from service.server.configuration import configuration
 from service.server.connection import Connection, Limits, Shared
 from service.server.metrics_door import metrics_door
@@ -33,6 +34,10 @@ _STEP = 0.02
 _LAST_WORDS = 2.0
 
 _log = logging.getLogger("foldserve.server")
+
+
+_KNOWN = "0.54."
+"""The versions of uvicorn whose protocol the fast lane is known to fit."""
 
 
 class Server(uvicorn.Server):
@@ -51,7 +56,7 @@ class Server(uvicorn.Server):
         hurried: Callable[[int], None] = os._exit,
     ) -> None:
         super().__init__(configuration(app, settings, lifespan="on"))
-        self.server_state: Shared = Shared(Limits.of(settings))
+        self.server_state: Shared = Shared(Limits.of(settings), _lane(app))
         self._app = app
         self._settings = settings
         self._ready = ready
@@ -140,3 +145,11 @@ class Server(uvicorn.Server):
 
     def _connections(self) -> list[Connection]:
         return [each for each in self.server_state.connections if isinstance(each, Connection)]
+
+
+def _lane(app: FastAPI) -> FastLane | None:
+    lane = FastLane.of(app.state)
+    if lane is None or uvicorn.__version__.startswith(_KNOWN):
+        return lane
+    _log.warning("uvicorn %s is not one that the fast lane knows: it stays off", uvicorn.__version__)
+    return None

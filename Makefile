@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ bench-folding: .venv/installed ## every folder on every pattern, and what foldin
 
 bench-serving: .venv/installed ## the server beside its peers; needs wrk (apt-get install wrk); QUICK=1 for us alone
 	$(BIN)/python benchmarks/serving.py $(if $(QUICK),--quick)
+
+bench-request: .venv/installed ## where the microseconds of a request go
+	$(BIN)/python benchmarks/request.py
+
+bench-guard: .venv/installed ## instructions per request, by valgrind; fails when they grow by a tenth
+	$(BIN)/python benchmarks/guard.py
 
 bench-certificate: .venv/installed ## what folding the shift costs, the figures of docs/decisions.md
 	$(BIN)/python benchmarks/certificate.py

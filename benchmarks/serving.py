@@ -46,11 +46,11 @@ OURS = ours()
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure."""
+    """How long to measure; wrk knows whole seconds only."""
 
     rounds: int
-    seconds: float
-    warm_up: float = 0.3
+    seconds: int
+    warm_up: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="bare uvicorn, the usual endpoint and us only")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seconds", type=int)
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
-    plan = Plan(given.rounds or (3 if given.quick else 7), given.seconds or (1.5 if given.quick else 2.0))
+    plan = Plan(given.rounds or (3 if given.quick else 7), given.seconds or (1 if given.quick else 2))
     with tempfile.TemporaryDirectory() as folder:
         report = run(_prepare(Path(folder)), plan, [] if given.quick else list(OTHERS))
     report["quick"] = given.quick

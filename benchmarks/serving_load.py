@@ -78,13 +78,13 @@ def script(
     return lua
 
 
-def window(url: str, lua: Path, connections: int, seconds: float, core: str) -> Window:
+def window(url: str, lua: Path, connections: int, seconds: int, core: str) -> Window:
     """One run of wrk on a core of its own.
 
     Raises:
         RuntimeError: an answer was not a success, or wrk failed.
     """
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
+    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     ended = subprocess.run([*command, "-s", lua, url], capture_output=True, text=True, check=False)
     text = ended.stdout
     if ended.returncode or "Non-2xx" in text or "Socket errors" in text:

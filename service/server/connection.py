@@ -240,6 +240,8 @@ class Connection(HttpToolsProtocol):
 
     def drain(self) -> None:
         """The answer under way is the last."""
+        if self._target is not None:
+            self._leave_lane()
         if self._is_answering() and not self.cycle.response_started:
             self.cycle.keep_alive = False
 

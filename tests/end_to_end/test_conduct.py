@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -41,8 +42,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 def workers(server: Server) -> list[psutil.Process]:
     """Its workers that live."""
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    alive = []
+    for child in psutil.Process(server.process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            alive += [child] if child.status() != psutil.STATUS_ZOMBIE else []
+    return alive
 
 
 def ended(server: Server) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service.watch import Watch
 
@@ -145,6 +145,14 @@ def _named(total: Sequence[int], what: str, names: Sequence[str]) -> dict[str, i
     return dict(zip(names, total[_AT[what] : _AT[what] + len(names)], strict=True))
 
 
+class Spent(NamedTuple):
+    """Times of one of several requests that shared a run, in nanoseconds."""
+
+    total: int
+    queue: int
+    decode: int
+
+
 class Counters:
     """Counts into one block; without one, into integers of its own."""
 
@@ -166,6 +174,19 @@ class Counters:
         for (total, histogram), ns in zip(_PLACES, spent, strict=True):
             block[total] += ns
             block[histogram + bisect_left(_NS, ns)] += 1
+
+    def answered_together(self, spent: Sequence[Spent], run: int, encode: int) -> None:
+        """Count requests that shared a run and were then written, which took so many nanoseconds."""
+        block, count = self._block, len(spent)
+        block[_SUCCESSES] += count
+        block[_LAST] = time.time_ns()
+        for (total, histogram), times in zip(_PLACES[:3], zip(*spent, strict=True), strict=True):
+            block[total] += sum(times)
+            for ns in times:
+                block[histogram + bisect_left(_NS, ns)] += 1
+        for (total, histogram), ns in zip(_PLACES[3:], (run, encode), strict=True):
+            block[total] += ns * count
+            block[histogram + bisect_left(_NS, ns)] += count
 
     def failed(self, watch: Watch, why: Failure) -> None:
         """Count a request that was not."""

@@ -7,25 +7,26 @@ answer are the ordinary path's, and so are keys, limits, counts and times.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from time import perf_counter_ns
+from typing import Any, NamedTuple
 
 from starlette.datastructures import State
 
 from service import telemetry
+from service.gathering import Gathering, Item, Reply, Rows, Tensors
 from service.keys import Keys
 from service.model import ServedModel
 from service.repository import Repository
 from service.routes.compression import wanted
 from service.routes.gate import marks, request_id
 from service.routes.hot import INLINE_BYTES, STRICT_BYTES
-from service.routes.oip_infer import reply_headers
 from service.settings import Settings
 from service.tally import Tally
-from service.watch import Watch
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -39,8 +40,14 @@ _ANY_JSON = (None, b"*/*", _JSON)
 _NOT_HERE = frozenset(
     {b"content-encoding", b"expect", b"transfer-encoding", b"upgrade", b"x-request-timeout-ms"}
 )
-_KEPT = {b"content-type": 0, b"accept": 1, b"accept-encoding": 2, b"inference-header-content-length": 3}
-_PREDICT_HEADERS = [(b"content-type", _JSON)]
+_KEPT = {
+    b"content-type": 0,
+    b"accept": 1,
+    b"accept-encoding": 2,
+    b"inference-header-content-length": 3,
+    b"x-request-id": 4,
+}
+Done = Callable[[bytes | None], None]
 
 _log = logging.getLogger("foldserve.requests")
 
@@ -58,11 +65,6 @@ class Target(NamedTuple):
     version: str | None
 
 
-class _Reply(NamedTuple):
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
 class FastLane:
     """The fast lane of one application; `longest` is the longest body that it takes.
 
@@ -76,6 +78,7 @@ class FastLane:
         self._keys: Keys | None = state.keys
         self._tally: Tally = state.tally
         self._most_rows = settings.max_rows
+        self._gathered: dict[tuple[int, bool, tuple[str, ...]], Gathering] = {}
         self.longest = min(INLINE_BYTES, settings.max_body_bytes)
 
     @classmethod
@@ -85,31 +88,60 @@ class FastLane:
         observed = telemetry.configuration(()) is not telemetry.OFF
         return cls(state) if settings.fast_lane and not settings.cors_origins and not observed else None
 
-    def answer(self, target: Target, headers: Headers, body: bytes) -> bytes | None:
-        """The whole answer, or None when the ordinary path must give it."""
+    def take(self, target: Target, headers: Headers, body: bytes, done: Done) -> bool:
+        """Whether the request is taken; `done` gets its answer at the end of this turn of the loop, or None
+        when it is the ordinary path that must give it after all."""
         if _log.isEnabledFor(logging.DEBUG):  # it tells of each request
-            return None
-        watch = Watch(request_id(headers))
+            return False
         try:
-            return self._answer(target, headers, body, watch)
+            return self._take(target, headers, body, done)
         except Exception:
             # Whatever it is: the ordinary path meets it again, tells it and counts it.
-            return None
+            return False
 
-    def _answer(self, target: Target, headers: Headers, body: bytes, watch: Watch) -> bytes | None:
+    def flush(self) -> None:
+        """Answer what was taken in this turn, now."""
+        gathered, self._gathered = self._gathered, {}
+        for gathering in gathered.values():
+            gathering.end()
+
+    def _take(self, target: Target, headers: Headers, body: bytes, done: Done) -> bool:
+        begun = perf_counter_ns()
+        kept = _kept(headers)
+        if kept is None:
+            return False
         if self._keys is not None:
             self._keys.check(headers)
         model = self._repository.find(target.name, target.version)
         if not model.is_light(1):
-            return None
-        watch.begin()
-        reply = (_infer if target.tensors else _predict)(model, headers, body, watch, self._most_rows)
+            return False
+        part = (_tensors if target.tensors else _rows)(model, kept, body)
+        if part is None or part.rows > self._most_rows or not model.is_light(part.rows):
+            return False
+        send = partial(self._send, done)
+        self._gather(model, target, part, Item(_name(kept), part.content, part.rows, begun, send))
+        return True
+
+    def _gather(self, model: ServedModel, target: Target, part: _Part, item: Item) -> None:
+        """Put it to those that it can share a run with."""
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self.flush)
+        key = (id(model), target.tensors, part.outputs)
+        gathering = self._gathered.get(key)
+        if gathering is None or not (part.joins and gathering.has_room(part.rows)):
+            if gathering is not None:
+                del self._gathered[key]
+                gathering.end()
+            way = Tensors(model.tensors) if target.tensors else Rows(model.door)
+            gathering = self._gathered[key] = Gathering(model, way, part.outputs)
+        gathering.add(item)
+
+    def _send(self, done: Done, reply: Reply | None, item: Item) -> None:
         if reply is None:
-            return None
-        watch.end()
-        model.counters.answered(watch)
+            done(None)
+            return
         self._tally.answered(200)
-        return _written(reply, watch)
+        done(_written(reply, item))
 
 
 @lru_cache(1024)
@@ -122,52 +154,49 @@ def target(url: bytes) -> Target | None:
     return Target(parts[2] is not None, parts[0] or parts[2], parts[1] or parts[3])
 
 
-def _predict(
-    model: ServedModel, headers: Headers, body: bytes, watch: Watch, most_rows: int
-) -> _Reply | None:
-    kept = _kept(headers)
-    if kept is None or kept[0] != _JSON or kept[1] not in _ANY_JSON:
+class _Part(NamedTuple):
+    """What was decoded.
+
+    Attributes:
+        outputs: what is wanted of the graph.
+        joins: whether its rows may stand among those of others.
+    """
+
+    content: Any
+    rows: int
+    outputs: tuple[str, ...]
+    joins: bool = True
+
+
+def _rows(model: ServedModel, kept: Sequence[bytes | None], body: bytes) -> _Part | None:
+    if kept[0] != _JSON or kept[1] not in _ANY_JSON:
         return None
     door = model.door
-    feeds = door.decode.usual(body)
-    if feeds is None:
-        return None
-    watch.rows = rows = door.signature.count(feeds)
-    watch.decode = watch.lap()
-    if rows > most_rows or not model.is_light(rows):
-        return None
-    arrays = model.run_at_once(feeds, door.signature.outputs, rows, watch)
-    watch.lap()
-    answer = door.encode(*arrays)
-    watch.encode = watch.lap()
-    return _Reply(_PREDICT_HEADERS, answer)
+    values = door.decode.part(body)
+    return None if values is None else _Part(values, len(values), door.signature.outputs)
 
 
-def _infer(model: ServedModel, headers: Headers, body: bytes, watch: Watch, most_rows: int) -> _Reply | None:
-    kept = _kept(headers)
-    if kept is None or kept[0] not in (None, _JSON, _BINARY) or _wants_packing(kept[2]):
+def _tensors(model: ServedModel, kept: Sequence[bytes | None], body: bytes) -> _Part | None:
+    if kept[0] not in (None, _JSON, _BINARY) or _wants_packing(kept[2]):
         return None
-    tensors = model.tensors
-    if len(body) > STRICT_BYTES and tensors.decode.has_text:
+    decode = model.tensors.decode
+    if len(body) > STRICT_BYTES and decode.has_text:
         return None
-    request = tensors.decode.usual(body, None if kept[3] is None else kept[3].decode("latin-1"))
+    request = decode.usual(body, None if kept[3] is None else kept[3].decode("latin-1"))
     if request is None or request.timeout is not None:
         return None
-    watch.rows = rows = request.rows
-    watch.decode = watch.lap()
-    if rows > most_rows or not model.is_light(rows):
-        return None
-    names = [output.name for output in request.outputs]
-    arrays = model.run_at_once(request.feeds, names, rows, watch)
-    watch.lap()
-    answer = tensors.encode(request, arrays)
-    watch.encode = watch.lap()
-    return _Reply(reply_headers(answer), answer.body)
+    outputs = tuple(output.name for output in request.outputs)
+    joins = all(array.ndim and len(array) == request.rows for array in request.feeds.values())
+    return _Part(request, request.rows, outputs, joins)
+
+
+def _name(kept: Sequence[bytes | None]) -> str:
+    return request_id(() if kept[4] is None else ((b"x-request-id", kept[4]),))
 
 
 def _kept(headers: Headers) -> list[bytes | None] | None:
     """The headers that decide, each at most once; None when there is one that is not for this lane."""
-    kept: list[bytes | None] = [None, None, None, None]
+    kept: list[bytes | None] = [None] * len(_KEPT)
     for name, value in headers:
         if (place := _KEPT.get(name)) is not None:
             if kept[place] is not None:
@@ -182,8 +211,8 @@ def _wants_packing(accept: bytes | None) -> bool:
     return accept is not None and wanted(accept.decode("latin-1")) is not None
 
 
-def _written(reply: _Reply, watch: Watch) -> bytes:
+def _written(reply: Reply, item: Item) -> bytes:
     """The answer as uvicorn writes it."""
     length = (b"content-length", b"%d" % len(reply.body))
-    head = [b"%s: %s\r\n" % header for header in (*reply.headers, length, *marks(watch))]
+    head = [b"%b: %b\r\n" % header for header in (*reply.headers, length, *marks(item))]
     return b"".join((b"HTTP/1.1 200 OK\r\n", *head, b"\r\n", reply.body))

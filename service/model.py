@@ -142,6 +142,8 @@ class ServedModel:
             ),
         )
         self.counters = counters or Counters(host.ledger.block(f"{name}/{version}"))
+        self.is_row_wise = trial.is_row_wise(self.session)
+        """Whether rows of several requests may share a run."""
         self._batcher = self._new_batcher()
 
     @property
@@ -231,7 +233,7 @@ class ServedModel:
             self.host.executor,
             self.host.limits.rows_of_a_run(self.cost),
             max_wait=self.host.limits.wait_seconds,
-            together=heavy and trial.is_row_wise(self.session),
+            together=heavy and self.is_row_wise,
             cost=self.cost,
             waits=self.counters.waits,
             ran=self.counters.ran,

@@ -34,9 +34,9 @@ class Tally:
         self._block = block
         block[_PROCESS] = os.getpid()
 
-    def answered(self, status: int) -> None:
-        """Count one answer."""
-        self._block[_AT.get(status, _OTHER)] += 1
+    def answered(self, status: int, count: int = 1) -> None:
+        """Count one answer, or several."""
+        self._block[_AT.get(status, _OTHER)] += count
 
 
 def answers(blocks: Iterable[Sequence[int]]) -> dict[str, int]:

@@ -7,6 +7,8 @@ the body has exactly one opening bracket per row and one more. Anything else goe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ from service.signature import FLOATS, Feeds, Signature
 
 _FAST_DTYPES = FLOATS - {"float16"}
 _NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
+
+
+class NotFinite(ValueError):
+    """A number that the graph's floats cannot hold."""
 
 
 class Decoder:
@@ -60,16 +66,39 @@ class Decoder:
         rows = self._decode_usual(body, parser) if self._usual else None
         return strict_json.decode(body, self._signature) if rows is None else {self._name: rows}
 
+    def part(self, body: bytes) -> NDArray[np.float64] | None:
+        """The numbers of a body of the usual form, to be joined with others; None for any other.
+
+        Shape: (rows, columns).
+        """
+        if not self._usual:
+            return None
+        try:
+            return self._values(body, self._parser)
+        except _NOT_USUAL:
+            return None
+
+    def join(self, parts: Sequence[NDArray[np.float64]]) -> Feeds:
+        """The rows of several parts as the graph takes them.
+
+        Raises:
+            NotFinite: its floats cannot hold a number.
+        """
+        return {self._name: self._narrowed(parts[0] if len(parts) == 1 else np.concatenate(parts))}
+
     def _decode_usual(self, body: bytes, parser: simdjson.Parser) -> NDArray[Any] | None:
         try:
             values = self._values(body, parser)
+            return None if values is None else self._narrowed(values)
         except _NOT_USUAL:
             return None
-        if values is None:
-            return None
+
+    def _narrowed(self, values: NDArray[np.float64]) -> NDArray[Any]:
         with np.errstate(over="ignore"):
             rows = values.astype(self._dtype, copy=False)
-        return rows if np.isfinite(rows).all() else None
+        if not np.isfinite(rows).all():
+            raise NotFinite
+        return rows
 
     def _values(self, body: bytes, parser: simdjson.Parser) -> NDArray[np.float64] | None:
         document: Any = parser.parse(body)
@@ -104,10 +133,28 @@ class Encoder:
             return b"".join((self._head, _dump(output), b',"probabilities":', _dump(beside), b"}"))
         if self._labels is None:
             return b"".join((self._head, self.predictions(output), b"}"))
-        probabilities = _dump(output)
-        return b"".join(
-            (self._head, self.predictions(output), b',"probabilities":', probabilities, self._tail)
-        )
+        return self._labelled(self.predictions(output), _dump(output))
+
+    def together(
+        self, counts: Sequence[int], output: NDArray[Any], beside: NDArray[Any] | None = None
+    ) -> list[bytes]:
+        """The answers of several requests, which have so many rows each; the bytes of each alone."""
+        spans = [slice(end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
+        if beside is not None:
+            return [self(output[span], beside[span]) for span in spans]
+        if len(spans) == 1 or output.ndim != 2 or output.dtype == object or not output.shape[1]:
+            return [self(output[span]) for span in spans]
+        # Written once and cut between its rows, for each call of the writer costs more than a row.
+        rows = _dump(output)[2:-2].split(b"],[")
+        if self._labels is not None:
+            labels = self._labels[output.argmax(axis=1)]
+            return [self._labelled(_dump(labels[span]), _listed(rows[span])) for span in spans]
+        if self._flat:
+            return [b"%b[%b]}" % (self._head, b",".join(rows[span])) for span in spans]
+        return [b"%b%b}" % (self._head, _listed(rows[span])) for span in spans]
+
+    def _labelled(self, labels: bytes, probabilities: bytes) -> bytes:
+        return b"".join((self._head, labels, b',"probabilities":', probabilities, self._tail))
 
     def predictions(self, output: NDArray[Any]) -> bytes:
         """The list of predictions alone: labels, values, or rows of a bare graph's output."""
@@ -120,6 +167,10 @@ def _label_array(classes: tuple[Label, ...]) -> NDArray[Any]:
     if all(isinstance(label, int) for label in classes):
         return np.array(classes, dtype=np.int64)
     return np.array(classes, dtype=object)
+
+
+def _listed(rows: Sequence[bytes]) -> bytes:
+    return b"[[%b]]" % b"],[".join(rows)
 
 
 def _dump(array: NDArray[Any]) -> bytes:

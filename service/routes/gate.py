@@ -10,6 +10,7 @@ import logging
 import random
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,7 +57,17 @@ class Gate:
                 _report(scope, watch)
 
 
-def marks(watch: Watch) -> list[tuple[bytes, bytes]]:
+class Timed(Protocol):
+    """Who asked, and where the time went, in nanoseconds."""
+
+    request_id: str
+    decode: int
+    queue: int
+    run: int
+    encode: int
+
+
+def marks(watch: Timed) -> list[tuple[bytes, bytes]]:
     """The headers that every answer carries: X-Request-Id and Server-Timing, in milliseconds."""
     timing = (
         f"decode;dur={watch.decode / 1e6:.3f}, queue;dur={watch.queue / 1e6:.3f}, "

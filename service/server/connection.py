@@ -105,6 +105,8 @@ class Connection(HttpToolsProtocol):
         self._target: Target | None = None
         """What the request in the fast lane asks for, while it comes."""
         self._parts: list[bytes] = []
+        self._waits = False
+        """Whether the lane has the request and will answer at the end of this turn of the loop."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Greet a client, or turn it away when there are too many."""
@@ -118,6 +120,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, whoever wanted it."""
+        self._hurry()
         if self._target is not None:
             self._leave_lane()
         super().connection_lost(exc)
@@ -142,7 +145,10 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        super().on_message_begin()
+        self._hurry()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         if self._phase != IDLE:  # the request before came with it
             self._received = 0
         self._phase = HEAD
@@ -185,6 +191,10 @@ class Connection(HttpToolsProtocol):
 
     def _begin(self) -> None:
         """Hand the request to the application."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope, which the lane does without
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
         super().on_headers_complete()
         if self.shared.draining:
             self.cycle.keep_alive = False
@@ -193,26 +203,47 @@ class Connection(HttpToolsProtocol):
         """The request is there."""
         if self._phase == HEAD:
             return
-        if self._target is not None and self._is_answered_at_once(self._target):
-            return
+        if self._target is not None:
+            if self._is_taken(self._target):
+                return
+            self._leave_lane()
+        self._end_message()
+
+    def _end_message(self) -> None:
+        """Tell the application that it has the whole request."""
         super().on_message_complete()
         if self.cycle.response_complete:
             self._rest()
         else:
             self._phase = ANSWER
 
-    def _is_answered_at_once(self, asked: Target) -> bool:
+    def _is_taken(self, asked: Target) -> bool:
         lane = self.shared.lane
-        if lane is not None and not (self.shared.draining or self.flow.write_paused):
-            answer = lane.answer(asked, self.headers, b"".join(self._parts))
-            if answer is not None:
-                self._target, self._parts = None, []
-                self.transport.write(answer)
-                self.server_state.total_requests += 1
-                self._rest()
-                return True
-        self._leave_lane()
-        return False
+        if lane is None or self.shared.draining or self.flow.write_paused:
+            return False
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._waits = lane.take(asked, self.headers, body, self._answer)
+        if self._waits:
+            self._phase = ANSWER
+        return self._waits
+
+    def _answer(self, answer: bytes | None) -> None:
+        """The lane's answer; without one the application gives it."""
+        self._waits = False
+        if answer is None:
+            self._leave_lane()
+            self._end_message()
+            return
+        self._target, self._parts = None, []
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+        self.server_state.total_requests += 1
+        self._rest()
+
+    def _hurry(self) -> None:
+        """Have the answer that waits for the end of this turn now."""
+        if self._waits and self.shared.lane is not None:
+            self.shared.lane.flush()
 
     def _leave_lane(self) -> None:
         """Let the application have the request, as far as it has come."""
@@ -240,6 +271,7 @@ class Connection(HttpToolsProtocol):
 
     def drain(self) -> None:
         """The answer under way is the last."""
+        self._hurry()
         if self._target is not None:
             self._leave_lane()
         if self._is_answering() and not self.cycle.response_started:
@@ -253,6 +285,7 @@ class Connection(HttpToolsProtocol):
 
     def cut_off(self) -> None:
         """There is no more time: answer that, if no answer has begun."""
+        self._hurry()
         if self._target is not None:
             self._leave_lane()
         if self._is_answering() and not self.cycle.response_started:

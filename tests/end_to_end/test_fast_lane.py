@@ -160,17 +160,17 @@ def test_requests_in_one_packet_are_answered_in_order(pair: Pair) -> None:
 
 def test_the_lane_is_taken(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    answer = FastLane.answer
+    take = FastLane.take
 
-    def watched(self: FastLane, *given: Any) -> bytes | None:
-        taken.append(answer(self, *given))
+    def watched(self: FastLane, *given: Any) -> bool:
+        taken.append(take(self, *given))
         return taken[-1]
 
-    monkeypatch.setattr(FastLane, "answer", watched)
+    monkeypatch.setattr(FastLane, "take", watched)
     pair.ask("/models/table/predict", TABLE, JSON)
-    assert taken[0]
+    assert taken == [True]
     pair.ask("/models/table/predict", TABLE[:-1], JSON)
-    assert taken[1] is None
+    assert taken == [True, False]
 
 
 def test_keys_hold_there_too(tmp_path: Path) -> None:

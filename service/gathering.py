@@ -1,0 +1,172 @@
+"""Light requests that came in one turn of the event loop share a run, and nobody waits for more.
+
+The loop hands over all the requests that have arrived before it does anything else. Each is decoded where it
+arrives; when the last of them is, what was gathered for a model is joined, run once, and taken apart. A lone
+request is run as it is. Of a turn with many, each pays its share of what a run costs beside its arithmetic,
+and the weights are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from time import perf_counter_ns
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.counters import Spent
+from service.model import Door, ServedModel, TensorDoor
+from service.payloads.oip import InferRequest
+from service.routes.oip_infer import reply_headers
+
+Array = NDArray[Any]
+_JSON = [(b"content-type", b"application/json")]
+
+
+class Reply(NamedTuple):
+    """An answer with status 200: its headers but for the length and the marks, and its body."""
+
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Item:
+    """One request that waits for the end of the turn. Times are nanoseconds.
+
+    Attributes:
+        part: what was decoded.
+        begun: when its body was here, by `time.perf_counter_ns`.
+        decoded: when it was decoded.
+        done: takes the reply and this item; the reply is None when the ordinary path must answer.
+        encode: how long the answers of its run took to write, all of them: it had to wait for them.
+    """
+
+    __slots__ = ("begun", "decode", "decoded", "done", "encode", "part", "queue", "request_id", "rows", "run")
+
+    def __init__(
+        self, request_id: str, part: Any, rows: int, begun: int, done: Callable[[Reply | None, Item], None]
+    ) -> None:
+        self.request_id = request_id
+        self.part = part
+        self.rows = rows
+        self.begun = begun
+        self.decoded = perf_counter_ns()
+        self.decode = self.decoded - begun
+        self.done = done
+        self.queue = self.run = self.encode = 0
+
+
+class Way(Protocol):
+    """How what is gathered becomes feeds, and outputs become answers."""
+
+    def join(self, parts: Sequence[Any]) -> Mapping[str, Array]:
+        """The feeds of one run.
+
+        Raises:
+            Exception: they do not go together, or one of them not into the graph.
+        """
+
+    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
+        """The answers, in the order of the items."""
+
+
+class Rows:
+    """The way of /predict; a part is a float64 array (rows, columns)."""
+
+    def __init__(self, door: Door) -> None:
+        self.join = door.decode.join
+        self._encode = door.encode
+
+    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
+        """The answers, in the order of the items."""
+        bodies = self._encode.together([item.rows for item in items], *arrays)
+        return [Reply(_JSON, body) for body in bodies]
+
+
+class Tensors:
+    """The way of the Open Inference Protocol; a part is a request."""
+
+    def __init__(self, door: TensorDoor) -> None:
+        self._encode = door.encode
+
+    def join(self, parts: Sequence[InferRequest]) -> Mapping[str, Array]:
+        """The feeds of one run."""
+        if len(parts) == 1:
+            return parts[0].feeds
+        return {name: np.concatenate([part.feeds[name] for part in parts]) for name in parts[0].feeds}
+
+    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
+        """The answers, in the order of the items."""
+        if len(items) == 1:
+            return [self._reply(items[0], arrays)]
+        ends = accumulate(item.rows for item in items)
+        spans = [slice(end - item.rows, end) for item, end in zip(items, ends, strict=True)]
+        return [
+            self._reply(item, [array[span] for array in arrays])
+            for item, span in zip(items, spans, strict=True)
+        ]
+
+    def _reply(self, item: Item, arrays: Sequence[Array]) -> Reply:
+        answer = self._encode(item.part, arrays)
+        return Reply(reply_headers(answer), answer.body)
+
+
+class Gathering:
+    """The requests of one turn for the same outputs of one model, through one door."""
+
+    __slots__ = ("_items", "_model", "_outputs", "_rows", "_way")
+
+    def __init__(self, model: ServedModel, way: Way, outputs: Sequence[str]) -> None:
+        self._model = model
+        self._way = way
+        self._outputs = outputs
+        self._items: list[Item] = []
+        self._rows = 0
+
+    def has_room(self, rows: int) -> bool:
+        """Whether so many rows may join, and the run is still a light one."""
+        return self._model.is_row_wise and self._model.is_light(self._rows + rows)
+
+    def add(self, item: Item) -> None:
+        """One more."""
+        self._items.append(item)
+        self._rows += item.rows
+
+    def end(self) -> None:
+        """Answer all of them."""
+        self._answer(self._items)
+
+    def _answer(self, items: list[Item]) -> None:
+        try:
+            replies = self._replies(items)
+        except Exception:
+            self._apart(items)
+            return
+        first = items[0]
+        now = perf_counter_ns()
+        spent = [Spent(now - item.begun, item.queue, item.decode) for item in items]
+        self._model.counters.answered_together(spent, first.run, first.encode)
+        for item, reply in zip(items, replies, strict=True):
+            item.done(reply, item)
+
+    def _replies(self, items: list[Item]) -> list[Reply]:
+        start = perf_counter_ns()
+        arrays = self._model.run(self._way.join([item.part for item in items]), self._outputs)
+        ran = perf_counter_ns()
+        replies = self._way.write(items, arrays)
+        run, encode = ran - start, perf_counter_ns() - ran
+        for item in items:
+            item.queue, item.run, item.encode = start - item.decoded, run, encode
+        self._model.counters.ran(sum(item.rows for item in items))
+        return replies
+
+    def _apart(self, items: list[Item]) -> None:
+        """One of them is at fault: each by itself. That one is left to the ordinary path, which meets the
+        fault again, tells it and counts it."""
+        if len(items) == 1:
+            items[0].done(None, items[0])
+            return
+        for item in items:
+            self._answer([item])

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal, Protocol
 
 from service.watch import Watch
 
@@ -69,6 +69,8 @@ _SUCCESSES, _FAILED_NS = _AT["successes"], _AT["failed_ns"]
 _SUMS = [_AT[f"{phase}_ns"] for phase in PHASES]
 _HISTOGRAMS = [_AT[f"{phase}_histogram"] for phase in PHASES]
 _PLACES = list(zip(_SUMS, _HISTOGRAMS, strict=True))
+_REQUEST_NS, _QUEUE_NS, _DECODE_NS, _RUN_NS, _ENCODE_NS = _SUMS
+_REQUESTS, _QUEUES, _DECODES, _RUNS, _ENCODES = _HISTOGRAMS
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _named(total: Sequence[int], what: str, names: Sequence[str]) -> dict[str, i
     return dict(zip(names, total[_AT[what] : _AT[what] + len(names)], strict=True))
 
 
-class Spent(NamedTuple):
+class Spent(Protocol):
     """Times of one of several requests that shared a run, in nanoseconds."""
 
     total: int
@@ -180,13 +182,17 @@ class Counters:
         block, count = self._block, len(spent)
         block[_SUCCESSES] += count
         block[_LAST] = time.time_ns()
-        for (total, histogram), times in zip(_PLACES[:3], zip(*spent, strict=True), strict=True):
-            block[total] += sum(times)
-            for ns in times:
-                block[histogram + bisect_left(_NS, ns)] += 1
-        for (total, histogram), ns in zip(_PLACES[3:], (run, encode), strict=True):
-            block[total] += ns * count
-            block[histogram + bisect_left(_NS, ns)] += count
+        for one in spent:
+            block[_REQUEST_NS] += one.total
+            block[_REQUESTS + bisect_left(_NS, one.total)] += 1
+            block[_QUEUE_NS] += one.queue
+            block[_QUEUES + bisect_left(_NS, one.queue)] += 1
+            block[_DECODE_NS] += one.decode
+            block[_DECODES + bisect_left(_NS, one.decode)] += 1
+        block[_RUN_NS] += run * count
+        block[_RUNS + bisect_left(_NS, run)] += count
+        block[_ENCODE_NS] += encode * count
+        block[_ENCODES + bisect_left(_NS, encode)] += count
 
     def failed(self, watch: Watch, why: Failure) -> None:
         """Count a request that was not."""

@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 from starlette.datastructures import State
 
 from service import telemetry
-from service.gathering import Gathering, Item, Reply, Rows, Tensors
+from service.gathering import Done, Gathering, Item, Rows, Tensors
 from service.keys import Keys
 from service.model import ServedModel
 from service.repository import Repository
 from service.routes.compression import wanted
-from service.routes.gate import marks, request_id
+from service.routes.gate import request_id
 from service.routes.hot import INLINE_BYTES, STRICT_BYTES
 from service.settings import Settings
 from service.tally import Tally
@@ -47,7 +47,6 @@ _KEPT = {
     b"inference-header-content-length": 3,
     b"x-request-id": 4,
 }
-Done = Callable[[bytes | None], None]
 
 _log = logging.getLogger("foldserve.requests")
 
@@ -118,8 +117,7 @@ class FastLane:
         part = (_tensors if target.tensors else _rows)(model, kept, body)
         if part is None or part.rows > self._most_rows or not model.is_light(part.rows):
             return False
-        send = partial(self._send, done)
-        self._gather(model, target, part, Item(_name(kept), part.content, part.rows, begun, send))
+        self._gather(model, target, part, Item(_name(kept[4]), part.content, part.rows, begun, done))
         return True
 
     def _gather(self, model: ServedModel, target: Target, part: _Part, item: Item) -> None:
@@ -133,15 +131,8 @@ class FastLane:
                 del self._gathered[key]
                 gathering.end()
             way = Tensors(model.tensors) if target.tensors else Rows(model.door)
-            gathering = self._gathered[key] = Gathering(model, way, part.outputs)
+            gathering = self._gathered[key] = Gathering(model, way, part.outputs, self._tally)
         gathering.add(item)
-
-    def _send(self, done: Done, reply: Reply | None, item: Item) -> None:
-        if reply is None:
-            done(None)
-            return
-        self._tally.answered(200)
-        done(_written(reply, item))
 
 
 @lru_cache(1024)
@@ -190,8 +181,8 @@ def _tensors(model: ServedModel, kept: Sequence[bytes | None], body: bytes) -> _
     return _Part(request, request.rows, outputs, joins)
 
 
-def _name(kept: Sequence[bytes | None]) -> str:
-    return request_id(() if kept[4] is None else ((b"x-request-id", kept[4]),))
+def _name(given: bytes | None) -> str:
+    return request_id(() if given is None else ((b"x-request-id", given),))
 
 
 def _kept(headers: Headers) -> list[bytes | None] | None:
@@ -209,10 +200,3 @@ def _kept(headers: Headers) -> list[bytes | None] | None:
 
 def _wants_packing(accept: bytes | None) -> bool:
     return accept is not None and wanted(accept.decode("latin-1")) is not None
-
-
-def _written(reply: Reply, item: Item) -> bytes:
-    """The answer as uvicorn writes it."""
-    length = (b"content-length", b"%d" % len(reply.body))
-    head = [b"%b: %b\r\n" % header for header in (*reply.headers, length, *marks(item))]
-    return b"".join((b"HTTP/1.1 200 OK\r\n", *head, b"\r\n", reply.body))

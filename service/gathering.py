@@ -16,19 +16,21 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.counters import Spent
 from service.model import Door, ServedModel, TensorDoor
 from service.payloads.oip import InferRequest
+from service.routes.gate import timing
 from service.routes.oip_infer import reply_headers
+from service.tally import Tally
 
 Array = NDArray[Any]
-_JSON = [(b"content-type", b"application/json")]
+Done = Callable[[bytes | None], None]
+_JSON = b"content-type: application/json\r\n"
 
 
 class Reply(NamedTuple):
-    """An answer with status 200: its headers but for the length and the marks, and its body."""
+    """An answer with status 200: its header lines but for the length and the marks, and its body."""
 
-    headers: list[tuple[bytes, bytes]]
+    head: bytes
     body: bytes
 
 
@@ -39,15 +41,16 @@ class Item:
         part: what was decoded.
         begun: when its body was here, by `time.perf_counter_ns`.
         decoded: when it was decoded.
-        done: takes the reply and this item; the reply is None when the ordinary path must answer.
+        done: takes the whole answer; None when the ordinary path must give it.
         encode: how long the answers of its run took to write, all of them: it had to wait for them.
     """
 
-    __slots__ = ("begun", "decode", "decoded", "done", "encode", "part", "queue", "request_id", "rows", "run")
+    __slots__ = (
+        *("begun", "decode", "decoded", "done", "encode", "part", "queue", "request_id", "rows", "run"),
+        "total",
+    )
 
-    def __init__(
-        self, request_id: str, part: Any, rows: int, begun: int, done: Callable[[Reply | None, Item], None]
-    ) -> None:
+    def __init__(self, request_id: str, part: Any, rows: int, begun: int, done: Done) -> None:
         self.request_id = request_id
         self.part = part
         self.rows = rows
@@ -55,7 +58,7 @@ class Item:
         self.decoded = perf_counter_ns()
         self.decode = self.decoded - begun
         self.done = done
-        self.queue = self.run = self.encode = 0
+        self.queue = self.run = self.encode = self.total = 0
 
 
 class Way(Protocol):
@@ -110,16 +113,18 @@ class Tensors:
 
     def _reply(self, item: Item, arrays: Sequence[Array]) -> Reply:
         answer = self._encode(item.part, arrays)
-        return Reply(reply_headers(answer), answer.body)
+        head = b"".join([b"%b: %b\r\n" % header for header in reply_headers(answer)])
+        return Reply(head, answer.body)
 
 
 class Gathering:
     """The requests of one turn for the same outputs of one model, through one door."""
 
-    __slots__ = ("_items", "_model", "_outputs", "_rows", "_way")
+    __slots__ = ("_items", "_model", "_outputs", "_rows", "_tally", "_way")
 
-    def __init__(self, model: ServedModel, way: Way, outputs: Sequence[str]) -> None:
+    def __init__(self, model: ServedModel, way: Way, outputs: Sequence[str], tally: Tally) -> None:
         self._model = model
+        self._tally = tally
         self._way = way
         self._outputs = outputs
         self._items: list[Item] = []
@@ -144,12 +149,13 @@ class Gathering:
         except Exception:
             self._apart(items)
             return
-        first = items[0]
         now = perf_counter_ns()
-        spent = [Spent(now - item.begun, item.queue, item.decode) for item in items]
-        self._model.counters.answered_together(spent, first.run, first.encode)
+        for item in items:
+            item.total = now - item.begun
+        self._model.counters.answered_together(items, items[0].run, items[0].encode)
+        self._tally.answered(200, len(items))
         for item, reply in zip(items, replies, strict=True):
-            item.done(reply, item)
+            item.done(_written(reply, item))
 
     def _replies(self, items: list[Item]) -> list[Reply]:
         start = perf_counter_ns()
@@ -166,7 +172,14 @@ class Gathering:
         """One of them is at fault: each by itself. That one is left to the ordinary path, which meets the
         fault again, tells it and counts it."""
         if len(items) == 1:
-            items[0].done(None, items[0])
+            items[0].done(None)
             return
         for item in items:
             self._answer([item])
+
+
+def _written(reply: Reply, item: Item) -> bytes:
+    """The answer as uvicorn writes it."""
+    marks = f"x-request-id: {item.request_id}\r\nserver-timing: {timing(item)}\r\n\r\n".encode()
+    length = b"content-length: %d\r\n" % len(reply.body)
+    return b"".join((b"HTTP/1.1 200 OK\r\n", reply.head, length, marks, reply.body))

@@ -90,6 +90,9 @@ class Session:
         self.device = device
         self.tuning = tuning or Tuning()
         self._session = _open(path, device, self.tuning)
+        # What the public `run` calls once it has looked for what cannot be here: a replayed graph, an input too
+        # few, a value of another session. That takes longer than a small model.
+        self._compute = getattr(self._session, "_sess", self._session).run
         self.provider: str = self._session.get_providers()[0]
         self.inputs = tuple(_spec(arg) for arg in self._session.get_inputs())
         self.outputs = tuple(_spec(arg) for arg in self._session.get_outputs())
@@ -97,7 +100,7 @@ class Session:
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> list[Any]:
         """The outputs named, or all, for one batch. Safe to call from several threads at once."""
-        result: list[Any] = self._session.run(outputs, feeds)
+        result: list[Any] = self._compute(outputs or [spec.name for spec in self.outputs], feeds, None)
         return result
 
 

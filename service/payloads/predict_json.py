@@ -21,6 +21,10 @@ from service.payloads import strict_json
 from service.signature import FLOATS, Feeds, Signature
 
 _FAST_DTYPES = FLOATS - {"float16"}
+_SQUARED_AT_ONCE = 8192
+"""Longer products are shared out among threads."""
+
+_SAFE_SQUARES = float(np.finfo(np.float32).max) ** 2
 _NOT_USUAL = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError)
 
 
@@ -94,6 +98,11 @@ class Decoder:
             return None
 
     def _narrowed(self, values: NDArray[np.float64]) -> NDArray[Any]:
+        if values.size <= _SQUARED_AT_ONCE:
+            # No number is beyond the root of a sum of squares: one product tells what three passes would.
+            flat = values.reshape(-1)
+            if flat.dot(flat) < _SAFE_SQUARES:
+                return values.astype(self._dtype, copy=False)
         with np.errstate(over="ignore"):
             rows = values.astype(self._dtype, copy=False)
         if not np.isfinite(rows).all():
@@ -176,4 +185,6 @@ def _listed(rows: Sequence[bytes]) -> bytes:
 def _dump(array: NDArray[Any]) -> bytes:
     if array.dtype == object:
         return orjson.dumps(array.tolist())
-    return orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array)
+    return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -69,11 +69,15 @@ class Timed(Protocol):
 
 def marks(watch: Timed) -> list[tuple[bytes, bytes]]:
     """The headers that every answer carries: X-Request-Id and Server-Timing, in milliseconds."""
-    timing = (
+    return [(_ID, watch.request_id.encode()), (b"server-timing", timing(watch).encode())]
+
+
+def timing(watch: Timed) -> str:
+    """Where the time went, as the header Server-Timing has it."""
+    return (
         f"decode;dur={watch.decode / 1e6:.3f}, queue;dur={watch.queue / 1e6:.3f}, "
         f"run;dur={watch.run / 1e6:.3f}, encode;dur={watch.encode / 1e6:.3f}"
     )
-    return [(_ID, watch.request_id.encode()), (b"server-timing", timing.encode())]
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

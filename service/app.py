@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from service import __version__, errors, tally, telemetry
@@ -21,6 +20,7 @@ from service.keys import Keys
 from service.ledger import Ledger
 from service.metrics import Exposition
 from service.model import Host
+from service.openapi.answers import ErrorBody, failures
 from service.openapi.document import OpenApi
 from service.repository import Policy, Repository, watching
 from service.routes import (
@@ -79,19 +79,7 @@ STATUS: dict[type[errors.FoldserveError], int] = {
 """The status of each error that a request can meet."""
 
 
-class ErrorBody(BaseModel):
-    """What every failed request gets."""
-
-    error: str
-    """One line: what came, what was wanted, what to do."""
-    got: str
-    wanted: str
-    where: str
-
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody} for status in sorted(set(STATUS.values()))
-}
+_RESPONSES = failures(ErrorBody, sorted(set(STATUS.values())))
 
 
 def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:

@@ -90,8 +90,8 @@ class Session:
         self.device = device
         self.tuning = tuning or Tuning()
         self._session = _open(path, device, self.tuning)
-        # What the public `run` calls once it has looked for what cannot be here: a replayed graph, an input too
-        # few, a value of another session. That takes longer than a small model.
+        # What the public `run` calls once it has looked for what cannot be here: a replayed graph, an input
+        # too few, a value of another session. That takes longer than a small model.
         self._compute = getattr(self._session, "_sess", self._session).run
         self.provider: str = self._session.get_providers()[0]
         self.inputs = tuple(_spec(arg) for arg in self._session.get_inputs())

@@ -5,19 +5,57 @@ The application says for all its routes together which errors there are; here ea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel
+
 Document = dict[str, Any]
+
+
+class ErrorBody(BaseModel):
+    """What every failed request gets."""
+
+    error: str
+    """One line: what came, what was wanted, what to do."""
+    got: str
+    wanted: str
+    where: str
+
+
+class Error(BaseModel):
+    """What every failed request below /v2 gets."""
+
+    error: str
+
 
 _EVERYWHERE = frozenset({401, 404, 405, 429, 500, 503})
 _WITH_A_BODY = frozenset({400, 413, 415, 504})
 _MLFLOW = "/invocations"
 
 
+def failures(body: type[BaseModel], statuses: Iterable[int]) -> dict[int | str, Document]:
+    """These errors, for FastAPI's routes.
+
+    By reference: of a class that it is given, FastAPI makes validators anew for each status of each route,
+    some 10 MB of what it never calls.
+    """
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}}
+    return {status: {"description": _phrase(status), "content": content} for status in statuses}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Error"
+
+
 def correct(document: Document) -> None:
     """Drop the errors that an operation has no use for, and add those that the framework makes."""
-    document["components"]["schemas"] |= {"MlflowError": _MLFLOW_ERROR}
+    errors = {body.__name__: body.model_json_schema() for body in (ErrorBody, Error)}
+    document["components"]["schemas"] |= {"MlflowError": _MLFLOW_ERROR, **errors}
     for path, method, operation in _operations(document):
         responses = operation["responses"]
         body = _error_body(path)

@@ -5,8 +5,6 @@ Every error below /v2 is exactly {"error": text}, as the protocol has it. The ho
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.datastructures import State
 
@@ -14,11 +12,11 @@ from service.counters import Histogram, Totals
 from service.errors import NothingServed, ShuttingDown
 from service.ledger import Ledger
 from service.model import ServedModel
+from service.openapi.answers import Error, failures
 from service.payloads.oip.datatypes import DATATYPES, dimensions
 from service.repository import Repository
 from service.routes.oip_forms import (
     Count,
-    Error,
     InferenceStatistics,
     Live,
     ModelMetadata,
@@ -31,9 +29,7 @@ from service.routes.oip_forms import (
 )
 from service.session import TensorSpec, runtime_version
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error} for status in (400, 401, 403, 404, 405, 413, 415, 422, 500, 503)
-}
+RESPONSES = failures(Error, (400, 401, 403, 404, 405, 413, 415, 422, 500, 503))
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"], responses=RESPONSES)
 

@@ -19,12 +19,6 @@ EXTENSIONS = [
 ]
 
 
-class Error(BaseModel):
-    """What every failed request below /v2 gets."""
-
-    error: str
-
-
 class Live(BaseModel):
     """The process answers."""
 

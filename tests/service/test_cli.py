@@ -1,11 +1,17 @@
 """The command line, in a process of its own: words in, one line and an exit code out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from service import __version__
+from service import __version__, commands
+from service.cli import plain_flags
 from tests import graphs
 from tests.processes import run
 
@@ -40,3 +46,48 @@ def test_predict_writes_csv_to_stdout(tmp_path: Path) -> None:
     assert run("predict", path, rows).stdout == "prediction,prediction_1\n1.0,2.0\n"
     refused = run("predict", path, tmp_path / "absent.csv")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+WORDS = ("--port", "80", "--port=81", "--quiet", "--check", "--no-fast-lane", "--fast-lane", "--workers")
+MORE = (
+    "--cors-origins",
+    "-1",
+    "--",
+    "x",
+    "--log-level=",
+    "--max-rows",
+    "--nothing",
+    "--por",
+    "",
+    "--quiet=1",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS + MORE), max_size=6))
+def test_plain_flags_mean_what_typer_makes_of_them(words: list[str]) -> None:
+    plain = plain_flags(words)
+    if plain is None:
+        return
+    heard: dict[str, Any] = {}
+
+    def listen(**given: Any) -> None:
+        heard.update(given)
+
+    listen.__signature__ = commands.serve.__signature__  # type: ignore[attr-defined]
+    listen.__annotations__ = commands.serve.__annotations__
+    app = typer.Typer(add_completion=False)
+    app.command()(listen)
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 0, ended.output
+    own = {"check", "quiet"}
+    assert {k: v for k, v in heard.items() if v is not None and (v or k not in own)} == plain
+
+
+def test_plain_flags_are_read_without_typer() -> None:
+    assert plain_flags(["--port", "80", "--no-fast-lane", "--quiet"]) == {
+        "port": "80",
+        "fast_lane": False,
+        "quiet": True,
+    }
+    assert plain_flags(["--help"]) is None
+    assert plain_flags(["--port"]) is None

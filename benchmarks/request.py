@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
 from service.app import create_app  # noqa: E402
-from service.fastlane import FastLane, target  # noqa: E402
+from service.fastlane import FastLane, Target, target  # noqa: E402
 from service.routes.gate import marks, request_id  # noqa: E402
 from service.settings import Settings  # noqa: E402
 from service.watch import Watch  # noqa: E402
@@ -88,9 +88,17 @@ def _wholes(app: Any) -> dict[str, Callable[[], object]]:
     assert found
     loop = asyncio.new_event_loop()
     return {
-        "the whole, in the fast lane": lambda: lane.answer(found, HEADERS, BODY),
+        "the whole, alone in a turn of the fast lane": lambda: loop.run_until_complete(turn(lane, found, 1)),
+        "sixteen in a turn of the fast lane": lambda: loop.run_until_complete(turn(lane, found, 16)),
         "the whole, in the application": lambda: loop.run_until_complete(ask(app)),
     }
+
+
+async def turn(lane: FastLane, asked: Target, count: int) -> None:
+    """So many requests in one turn of the loop, without a socket."""
+    for _ in range(count):
+        lane.take(asked, HEADERS, BODY, str)
+    await asyncio.sleep(0)
 
 
 async def ask(app: Any) -> None:

@@ -18,7 +18,6 @@ from service.budget import Budget
 from service.counters import SLOTS
 from service.keys import Keys
 from service.ledger import Ledger
-from service.metrics import Exposition
 from service.model import Host
 from service.openapi.answers import ErrorBody, failures
 from service.openapi.document import OpenApi
@@ -119,7 +118,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.ledger = Ledger(SLOTS, worker.folder, worker.number)
     app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
     labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
-    app.state.exposition = Exposition(app.state.ledger, labels)
+    app.state.labels = labels
     host = Host(
         device=device,
         executor=app.state.executor,
@@ -153,7 +152,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.include_router(documentation.router)
     app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     if settings.metrics_port is None:
-        app.router.routes.append(metrics_route(app.state.exposition))
+        app.router.routes.append(metrics_route(app.state.ledger, app.state.labels))
     app.add_exception_handler(errors.RequestError, answer)
     app.add_exception_handler(HTTPException, answer)
     return app

@@ -8,6 +8,7 @@ and the weights are read once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from time import perf_counter_ns
@@ -21,6 +22,8 @@ from service.payloads.oip import InferRequest
 from service.routes.gate import timing
 from service.routes.oip_infer import reply_headers
 from service.tally import Tally
+
+_log = logging.getLogger("foldserve.requests")
 
 Array = NDArray[Any]
 Done = Callable[[bytes | None], None]
@@ -155,7 +158,7 @@ class Gathering:
         self._model.counters.answered_together(items, items[0].run, items[0].encode)
         self._tally.answered(200, len(items))
         for item, reply in zip(items, replies, strict=True):
-            item.done(_written(reply, item))
+            _hand_over(item, _written(reply, item))
 
     def _replies(self, items: list[Item]) -> list[Reply]:
         start = perf_counter_ns()
@@ -172,10 +175,17 @@ class Gathering:
         """One of them is at fault: each by itself. That one is left to the ordinary path, which meets the
         fault again, tells it and counts it."""
         if len(items) == 1:
-            items[0].done(None)
+            _hand_over(items[0], None)
             return
         for item in items:
             self._answer([item])
+
+
+def _hand_over(item: Item, answer: bytes | None) -> None:
+    try:
+        item.done(answer)
+    except Exception:  # one connection's trouble, and others wait for their answers
+        _log.exception("an answer could not be handed over")
 
 
 def _written(reply: Reply, item: Item) -> bytes:

@@ -62,7 +62,7 @@ async def metrics_door(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _application(app: FastAPI) -> Starlette:
-    own = Starlette(routes=[metrics_route(app.state.exposition)])
+    own = Starlette(routes=[metrics_route(app.state.ledger, app.state.labels)])
     for kind in (RequestError, HTTPException):
         own.add_exception_handler(kind, answer)
     surround(own, app.state, answer)

@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def run(bench: Bench, plan: Plan, others: Sequence[Peer]) -> dict[str, object]:
             ("256 rows", 256, 16),
             ("1 row, one connection", 1, 1),
         ):
-            tables[title] = _as_numbers(_alternate(bench, plan, servers, rows, connections))
+            tables[title] = _as_numbers(_alternate(bench, plan, servers, rows, connections, left_out))
     lines = {
         "binary": _binary(bench, plan),
         "heavy": _heavy(bench, plan),
@@ -144,21 +145,37 @@ def _launch(bench: Bench, peer: Peer, model: Path, core: str = SERVER_CORE) -> R
 
 
 def _alternate(
-    bench: Bench, plan: Plan, servers: dict[str, Running], rows: int, connections: int
+    bench: Bench,
+    plan: Plan,
+    servers: dict[str, Running],
+    rows: int,
+    connections: int,
+    left_out: dict[str, str],
 ) -> dict[str, Measured]:
-    """Windows of all servers, one after another, in rounds."""
+    """Windows of all servers, one after another, in rounds; without those that refuse the load."""
     asked = {
         name: script(bench.folder, f"{index}-{rows}", server.peer.body(bench.rows(rows)))
         for index, (name, server) in enumerate(servers.items())
     }
     windows: dict[str, list[Window]] = {name: [] for name in servers}
     for number in range(plan.rounds):
-        for name, server in servers.items():
-            with awake(server):
-                window(server.url, asked[name], connections, plan.warm_up, CLIENT_CORE)
-                windows[name].append(window(server.url, asked[name], connections, plan.seconds, CLIENT_CORE))
+        for name in list(windows):
+            server, load = servers[name], (asked[name], connections)
+            try:
+                with awake(server):
+                    window(server.url, *load, plan.warm_up, CLIENT_CORE)
+                    windows[name].append(window(server.url, *load, plan.seconds, CLIENT_CORE))
+            except RuntimeError as refusal:
+                del windows[name]
+                left_out[f"{name}, {rows} rows, {connections} connections"] = _refused(str(refusal))
         print(f"{rows} rows, {connections} connections: round {number + 1}/{plan.rounds}", file=sys.stderr)
     return {name: Measured(tuple(of_one)) for name, of_one in windows.items()}
+
+
+def _refused(text: str) -> str:
+    """What wrk says went wrong."""
+    found = re.search(r"(Non-2xx.*|Socket errors.*)", text)
+    return " ".join((found[1] if found else text).split())[:120]
 
 
 @contextmanager

@@ -271,7 +271,8 @@ OTHERS = (
         "mosec.txt",
         lambda py, port, _: [
             *(str(py), str(PEERS / "mosec_server.py"), "--port", str(port), "--address", "127.0.0.1"),
-            *("--log-level", "error"),
+            # It rests between its windows: what takes longer than its time-out kills its worker.
+            *("--log-level", "error", "--timeout", "600000"),
         ],
         "/inference",
     ),

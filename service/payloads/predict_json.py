@@ -17,7 +17,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from service.metadata import Label, ModelMetadata
-from service.payloads import strict_json
+from service.payloads import json_text, strict_json
 from service.signature import FLOATS, Feeds, Signature
 
 _FAST_DTYPES = FLOATS - {"float16"}
@@ -100,8 +100,8 @@ class Decoder:
     def _narrowed(self, values: NDArray[np.float64]) -> NDArray[Any]:
         if values.size <= _SQUARED_AT_ONCE:
             # No number is beyond the root of a sum of squares: one product tells what three passes would.
-            flat = values.reshape(-1)
-            if flat.dot(flat) < _SAFE_SQUARES:
+            # Of NumPy's products vdot is the one that overflows in silence.
+            if np.vdot(values, values) < _SAFE_SQUARES:
                 return values.astype(self._dtype, copy=False)
         with np.errstate(over="ignore"):
             rows = values.astype(self._dtype, copy=False)
@@ -115,7 +115,7 @@ class Decoder:
             return None
         inputs = document["inputs"]
         values: NDArray[np.float64] = np.frombuffer(inputs.as_buffer(of_type="d"), np.float64)
-        brackets = body.count(b"[") - 1
+        brackets = json_text.occurrences(body, b"[") - 1
         width = self._width
         if brackets == 0:
             return values.reshape(1, -1) if len(values) == width else None

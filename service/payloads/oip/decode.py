@@ -185,8 +185,8 @@ class Decoder:
             return None
         # One list for `inputs` and one for `outputs`: a bracket more is a list where a number belongs. Many
         # objects may lie within each other.
-        same = header.count(b"[") == 1 + ("outputs" in usual) + expected
-        return request if same and header.count(b"{") <= json_text.DEEPEST else None
+        same = json_text.occurrences(header, b"[") == 1 + ("outputs" in usual) + expected
+        return request if same and json_text.occurrences(header, b"{") <= json_text.DEEPEST else None
 
     def _request(self, document: Entry, tail: Tail) -> InferRequest:
         request = self.request(document, partial(self._read, tail), binary=False)

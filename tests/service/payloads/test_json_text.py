@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidRows, MalformedBody, RequestError
-from service.payloads.json_text import DEEPEST, is_too_deep, parse
+from service.payloads.json_text import DEEPEST, is_too_deep, occurrences, parse
 
 
 def given_twice(key: str) -> RequestError:
@@ -83,3 +83,10 @@ def test_numbers_of_any_length_are_read() -> None:
         float("-inf"),
         float("inf"),
     ]
+
+
+@pytest.mark.parametrize("length", [0, 1, 4095, 4096, 100_000])
+def test_a_mark_is_counted_in_short_and_long_texts(length: int) -> None:
+    text = (b"[1,2],{}" * (length // 8 + 1))[:length]
+    assert occurrences(text, b"[") == text.count(b"[")
+    assert occurrences(text, b"{") == text.count(b"{")

@@ -98,11 +98,10 @@ class Decoder:
             return None
 
     def _narrowed(self, values: NDArray[np.float64]) -> NDArray[Any]:
-        if values.size <= _SQUARED_AT_ONCE:
-            # No number is beyond the root of a sum of squares: one product tells what three passes would.
-            # Of NumPy's products vdot is the one that overflows in silence.
-            if np.vdot(values, values) < _SAFE_SQUARES:
-                return values.astype(self._dtype, copy=False)
+        # No number is beyond the root of a sum of squares: one product tells what three passes would. Of
+        # NumPy's products vdot is the one that overflows in silence.
+        if values.size <= _SQUARED_AT_ONCE and np.vdot(values, values) < _SAFE_SQUARES:
+            return values.astype(self._dtype, copy=False)
         with np.errstate(over="ignore"):
             rows = values.astype(self._dtype, copy=False)
         if not np.isfinite(rows).all():

@@ -103,10 +103,10 @@ def test_a_first_line_that_holds_the_target_is_a_header(tmp_path: Path) -> None:
 
 
 def test_the_dialect_can_be_given(tmp_path: Path) -> None:
-    path = csv(tmp_path, "made by hand\n1,2|a\n3,4|b\n")
+    path = csv(tmp_path, "made by hand\n1,2,x|a\n3,4,y|b\n")
     reading = Reading(delimiter="|", header=False, columns=("n", "y"), skip_lines=1)
     table = read_table(path, "y", reading)
-    assert table.frame.to_dict(as_series=False) == {"n": ["1,2", "3,4"], "y": ["a", "b"]}
+    assert table.frame.to_dict(as_series=False) == {"n": ["1,2,x", "3,4,y"], "y": ["a", "b"]}
     assert table.notes == ()
     header = Reading(header=True)
     assert read_table(csv(tmp_path, "1,2\n3,4\n"), None, header).names == ["1", "2"]
@@ -169,9 +169,17 @@ def test_several_files_are_one_table_in_the_order_of_the_first_ones_columns(tmp_
         (3, "4.5", "b"),
         (5, "old", "c"),
     ]
-    pl.DataFrame({"kind": ["d"], "height": [1], "age": [2.5]}).write_parquet(tmp_path / "three.parquet")
+    pl.DataFrame({"kind": [None, "d"], "height": [None, 1], "age": [None, 2.5]}).write_parquet(
+        tmp_path / "three.parquet"
+    )
     mixed = read_table([one, tmp_path / "three.parquet"], "kind")
     assert mixed.frame.rows()[-1] == (2.5, 1.0, "d")
+    empty = csv(tmp_path, "age,height,kind\n1,2,\n", "empty.csv")
+    assert read_table([empty, tmp_path / "three.parquet"], "kind").frame["kind"].to_list() == [
+        None,
+        None,
+        "d",
+    ]
 
 
 def test_several_files_with_other_columns_or_types_are_refused_with_their_names(tmp_path: Path) -> None:

@@ -78,9 +78,7 @@ def _body(text: str, dialect: Dialect) -> str:
     body = lines.read()
     if dialect.delimiter == BLANKS:
         return tabbed(body, dialect.quote)
-    # A blank before a quote would hide it from the reader.
-    separator, quote = re.escape(dialect.delimiter), dialect.quote
-    return re.sub(f"({separator}|^)[ ]+{quote}", rf"\g<1>{quote}", body, flags=re.MULTILINE)
+    return body
 
 
 def _skip_header(lines: io.StringIO, dialect: Dialect) -> None:
@@ -97,7 +95,11 @@ def _frame(path: Path, body: str, dialect: Dialect, names: list[str]) -> pl.Data
     if not body.strip():
         return empty
     separator = "\t" if dialect.delimiter == BLANKS else dialect.delimiter
+    beside = rf"(?:{re.escape(separator)}|^) +{dialect.quote}|{dialect.quote} +(?:{re.escape(separator)}|$)"
     try:
+        if re.search(beside, body, re.MULTILINE):
+            # The fast reader does not see a quote beside a blank.
+            return _slowly(path, body, separator, dialect, names)
         frame = pl.read_csv(
             body.encode(),
             has_header=False,
@@ -112,13 +114,26 @@ def _frame(path: Path, body: str, dialect: Dialect, names: list[str]) -> pl.Data
     # A line that ends early gives nulls at its end: the reader of tables does not tell.
     if len(names) > 1 and frame[names[-1]].null_count():
         _check_widths(path, body, separator, dialect, len(names))
+    return _trimmed(frame)
+
+
+def _trimmed(frame: pl.DataFrame) -> pl.DataFrame:
     trimmed = frame.with_columns(pl.all().str.strip_chars())
-    return trimmed.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    return trimmed.with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
+
+
+def _slowly(path: Path, body: str, separator: str, dialect: Dialect, names: list[str]) -> pl.DataFrame:
+    _check_widths(path, body, separator, dialect, len(names))
+    lines = io.StringIO(body)
+    rows = csv.reader(lines, delimiter=separator, quotechar=dialect.quote, skipinitialspace=True)
+    kept = [row for row in rows if len(row) == len(names)]
+    return _trimmed(pl.DataFrame(kept, schema=dict.fromkeys(names, pl.String), orient="row"))
 
 
 def _check_widths(path: Path, body: str, separator: str, dialect: Dialect, width: int) -> None:
     before = len(dialect.skipped) + dialect.header
-    rows = csv.reader(io.StringIO(body), delimiter=separator, quotechar=dialect.quote)
+    lines = io.StringIO(body)
+    rows = csv.reader(lines, delimiter=separator, quotechar=dialect.quote, skipinitialspace=True)
     for row in rows:
         if row and len(row) != width and any(field.strip() for field in row):
             line = rows.line_num + before

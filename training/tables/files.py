@@ -16,11 +16,8 @@ from training.tables.texts import typed
 READS = "CSV (gz too), .parquet, .arrow, .feather or .npz (arrays X and y)"
 
 _BINARY: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".parquet": lambda path: pl.read_parquet(path, glob=False),
-    ".pq": lambda path: pl.read_parquet(path, glob=False),
-    ".arrow": lambda path: _read_arrow(path),
-    ".feather": lambda path: _read_arrow(path),
-    ".ipc": lambda path: _read_arrow(path),
+    **dict.fromkeys((".parquet", ".pq"), lambda path: pl.read_parquet(path, glob=False)),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), lambda path: _read_arrow(path)),
 }
 _OTHERS = {".xlsx": "Excel", ".xls": "Excel", ".json": "JSON", ".jsonl": "JSON", ".zip": "zip", ".npy": "npy"}
 
@@ -70,8 +67,7 @@ def _read_arrow(path: Path) -> pl.DataFrame:
     """An Arrow file, or a stream."""
     with path.open("rb") as opened:
         is_file = opened.read(6) == b"ARROW1"
-    read = pl.read_ipc if is_file else pl.read_ipc_stream
-    return read(path, **({"memory_map": False} if is_file else {}))  # type: ignore[arg-type]
+    return pl.read_ipc(path) if is_file else pl.read_ipc_stream(path)
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:

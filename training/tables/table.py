@@ -156,22 +156,39 @@ def concatenated(tables: Sequence[Table]) -> Table:
         DataError: naming the columns that differ.
     """
     first = tables[0]
-    frames = [_aligned(first, table) for table in tables]
-    try:
-        frame = pl.concat(frames, how="vertical_relaxed")
-    except pl.exceptions.PolarsError:
-        raise DataError(_clash(tables)) from None
+    for table in tables[1:]:
+        differs = difference(first.names, table.names)
+        if differs:
+            raise DataError(f"{table.source}: columns differ from {first.source}: {differs}")
+    models = [_first_known(tables, name) for name in first.names]
+    frames = [
+        pl.DataFrame([_alike(model, table, name) for model, name in zip(models, first.names, strict=True)])
+        for table in tables
+    ]
+    frame = pl.concat(frames, how="vertical_relaxed")
     names = dict.fromkeys(name for table in tables for name in table.remarks)
     remarks = {name: reduce(_joined, [table.remark(name) for table in tables]) for name in names}
     notes = tuple(dict.fromkeys(note for table in tables for note in table.notes))
     return Table(first.source, frame, remarks, notes, all(table.fixed for table in tables))
 
 
-def _aligned(first: Table, other: Table) -> pl.DataFrame:
-    differs = difference(first.names, other.names)
-    if differs:
-        raise DataError(f"{other.source}: columns differ from {first.source}: {differs}")
-    return other.frame.select(first.names)
+def _first_known(tables: Sequence[Table], name: str) -> Table:
+    """The first table with a value in the column: a column of nulls alone is of any kind."""
+    for table in tables:
+        if table.frame[name].null_count() < len(table):
+            return table
+    return tables[0]
+
+
+def _alike(first: Table, other: Table, name: str) -> pl.Series:
+    """A column of the other table, of the kind that the first one has."""
+    here, column = first.frame[name].dtype, other.frame[name]
+    if here == column.dtype or (here.is_numeric() and column.dtype.is_numeric()):
+        return column
+    if column.null_count() == len(column):
+        return pl.Series(name, [None] * len(column), here)
+    there = column.dtype
+    raise DataError(f"column {name!r} is {here} in {first.source} and {there} in {other.source}")
 
 
 def difference(wanted: Sequence[str], given: Sequence[str]) -> str:
@@ -180,17 +197,6 @@ def difference(wanted: Sequence[str], given: Sequence[str]) -> str:
     unknown = [name for name in given if name not in set(wanted)]
     parts = [f"missing {listing(missing)}"] if missing else []
     return ", ".join([*parts, *([f"unknown {listing(unknown)}"] if unknown else [])])
-
-
-def _clash(tables: Sequence[Table]) -> str:
-    """Which column is of one type here and of another there."""
-    first = tables[0]
-    for other in tables[1:]:
-        for name in first.names:
-            here, there = first.frame[name].dtype, other.frame[name].dtype
-            if here != there and not (here.is_numeric() and there.is_numeric()):
-                return f"column {name!r} is {here} in {first.source} and {there} in {other.source}"
-    return f"{first.source}: the types of its columns differ from those of the other files"
 
 
 def _joined(one: Remark, other: Remark) -> Remark:

@@ -108,7 +108,7 @@ def infer_schema(
     if not kept:
         raise DataError(_nothing_left(table, target, judged))
     findings = [finding for judgement in judged.values() for finding in judgement.findings]
-    findings += [] if table.fixed else one_to_one(kept)
+    findings += _constants(kept) if table.fixed else one_to_one(kept)
     findings += leaks(kept, y, classes)
     roles = [_role(profile, judged, config, table) for profile in profiles.values()]
     return Schema(tuple(roles), tuple(findings))
@@ -139,6 +139,16 @@ def _repeated(
         for name, first in found.items()
         if name not in asked
     }
+
+
+def _constants(kept: Sequence[Profile]) -> list[Finding]:
+    """The columns of an array that say nothing, in one line; they stay, for their places count."""
+    names = [profile.name for profile in kept if profile.distinct == 1 and not profile.missing]
+    if not names:
+        return []
+    text = "is the same in every row, and stays: the columns of an array keep their places"
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return [Finding(names[0] + more, "constant-array", text)]
 
 
 def _role(profile: Profile, judged: dict[str, Judgement], config: DataConfig, table: Table) -> Role:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,8 @@ def with_clean_labels(table: Table, target: Target) -> tuple[Table, str]:
     count = int((column != clean).sum())
     shown = listing([label for label in column.unique().sort().to_list() if label not in known], most=3)
     frame = table.frame.with_columns(clean)
-    note = f"{table.source}: {count:,} labels end in a dot that training's lack, read without it: {shown}"
+    name = Path(table.source).name
+    note = f"{name}: {count:,} labels end in a dot that training's lack, read without it: {shown}"
     return Table(table.source, frame, table.remarks, table.notes, table.fixed), note
 
 

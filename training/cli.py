@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+from training import data_flags as flags
+from training.config import LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError
-
-if TYPE_CHECKING:
-    from training.data import Splits
 
 _Config = TypeVar("_Config", ModelConfig, LoopConfig)
 
 
 def train(
-    data: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="CSV (gz too), Parquet or .npz")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="the column to predict")] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="instead of DATA: digits, breast-cancer, wine or diabetes")
-    ] = None,
-    test: Annotated[Path | None, typer.Option(help="test rows [a share of DATA]")] = None,
-    task: Annotated[str, typer.Option(help="auto, classification or regression")] = "auto",
+    data: flags.Data = None,
+    target: flags.Target = None,
+    dataset: flags.Dataset = None,
+    test: flags.Test = None,
+    task: flags.TaskName = "auto",
+    categorical: flags.Categorical = None,
+    numeric: flags.Numeric = None,
+    drop: flags.Drop = None,
+    missing: flags.Missing = None,
+    columns: flags.Columns = None,
+    header: flags.Header = None,
+    delimiter: flags.Delimiter = None,
+    skip_lines: flags.SkipLines = None,
+    weight: flags.Weight = None,
+    drop_missing_target: flags.DropMissingTarget = False,
+    validation: flags.Validation = 0.15,
+    test_share: flags.TestShare = None,
+    split_seed: flags.SplitSeed = None,
     name: Annotated[str | None, typer.Option(help="the model's name [the file's]")] = None,
     hidden: Annotated[str | None, typer.Option(help="widths of the hidden layers [256,128]")] = None,
     activation: Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")] = None,
@@ -40,14 +47,32 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="rows per step [256, less for few rows]")] = None,
     lr: Annotated[float | None, typer.Option(help="highest learning rate [3e-3]")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="on weights of linear layers [0.1]")] = None,
-    validation: Annotated[float, typer.Option(help="share of rows for early stopping")] = 0.15,
     patience: Annotated[int | None, typer.Option(help="epochs without a better score [20]")] = None,
     seed: Annotated[int, typer.Option(help="of every random choice")] = 0,
     models_dir: Annotated[Path, typer.Option(help="where the model is published")] = Path("models"),
 ) -> None:
     """Train, fold, export, certify and publish a model from a table."""
     config = RunConfig(
-        DataConfig(_source(data, dataset), target, test, _task(task), validation),
+        flags.data_config(
+            data,
+            dataset,
+            target=target,
+            test=test,
+            task=task,
+            categorical=categorical,
+            numeric=numeric,
+            drop=drop,
+            missing=missing,
+            columns=columns,
+            header=header,
+            delimiter=delimiter,
+            skip_lines=skip_lines,
+            weight=weight,
+            drop_missing_target=drop_missing_target,
+            validation=validation,
+            test_share=test_share,
+            split_seed=split_seed,
+        ),
         name or _name(data, dataset),
         _given(
             ModelConfig,
@@ -79,23 +104,17 @@ def _run(config: RunConfig) -> None:
     from service.inspection import describe_model
     from training.pipeline import run
     from training.progress import TrainingProgress
+    from training.schema_table import show
 
     console = Console()
     with TrainingProgress(console) as progress:
-        outcome = run(config, progress.epoch, lambda splits: _announce(console, splits))
+        outcome = run(config, progress.epoch, lambda splits: show(console, splits))
     console.print(describe_model(outcome.metadata))
     epochs, pace = outcome.fit.epochs, outcome.fit.seconds_per_epoch
     console.print(f"{len(epochs)} epochs, best {outcome.fit.best}, {pace:.2f} s per epoch")
     for metric, value in outcome.metadata.metrics.items():
         console.print(f"{metric.replace('_', ' ')}: {value:.4f}")
     console.print(f"published {outcome.path}", soft_wrap=True)
-
-
-def _announce(console: Any, splits: Splits) -> None:
-    kinds = f"{len(splits.classes)} classes" if splits.classes else "a number"
-    train, validation, test = (len(rows) for rows in (splits.train, splits.validation, splits.test))
-    console.print(f"{splits.source}: {len(splits.features)} features → {splits.target} ({kinds})")
-    console.print(f"rows: {train:,} to train, {validation:,} to validate, {test:,} to test")
 
 
 def _require_extra() -> None:
@@ -106,19 +125,8 @@ def _require_extra() -> None:
         raise ConfigError(f"{error.name} is not installed: pip install 'foldserve[train,cpu]'") from error
 
 
-def _source(data: Path | None, dataset: str | None) -> Path | str:
-    if (data is None) == (dataset is None):
-        raise ConfigError("name one table: a file DATA with --target COLUMN, or --dataset NAME")
-    return data if data is not None else str(dataset)
-
-
-def _name(data: Path | None, dataset: str | None) -> str:
-    return dataset or (data.name.split(".")[0] if data else "model")
-
-
-def _task(text: str) -> Any:
-    chosen = _choice("task", text, ("auto", "classification", "regression"))
-    return None if chosen == "auto" else chosen
+def _name(data: list[Path] | None, dataset: str | None) -> str:
+    return dataset or (data[0].name.split(".")[0] if data else "model")
 
 
 def _choice(flag: str, value: str | None, choices: tuple[str, ...]) -> Any:

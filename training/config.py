@@ -18,21 +18,53 @@ class DataConfig:
     """Which rows, and what is predicted from them.
 
     Attributes:
-        source: a file, or the name of an embedded data set.
+        source: a file or several with the same columns, or the name of an embedded data set.
         target: the column to predict; None for an embedded data set.
-        test: a file of test rows; None holds out a share of the source.
+        test: files of test rows; None holds out a share of the source.
         task: None chooses by the target.
-        validation: the share of rows for early stopping, and for the test when no file is given.
+        validation: the share of all rows for early stopping.
+        test_share: the share of all rows for the test when no file is given; None takes `validation`.
+        split_seed: of the choice of these rows; None takes the run's seed.
+        delimiter, header, columns, skip_lines: how a CSV is written; None finds out.
+        missing: the texts that mean "missing"; None takes the usual ones.
+        categorical, numeric, drop: columns whose role is given.
+        weight: a column of sample weights.
+        drop_missing_target: leave rows without a target out instead of refusing them.
     """
 
-    source: Path | str
+    source: Path | tuple[Path, ...] | str
     target: str | None = None
-    test: Path | None = None
+    test: Path | tuple[Path, ...] | None = None
     task: Task | None = None
     validation: float = 0.15
+    test_share: float | None = None
+    split_seed: int | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    columns: tuple[str, ...] = ()
+    skip_lines: int | None = None
+    missing: tuple[str, ...] | None = None
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    weight: str | None = None
+    drop_missing_target: bool = False
 
     def __post_init__(self) -> None:
         _check(0.0 < self.validation < 0.5, f"--validation is {self.validation}, expected between 0 and 0.5")
+        share = self.test_share
+        _check(
+            share is None or 0.0 <= share < 0.5, f"--test-share is {share}, expected at least 0, below 0.5"
+        )
+        lines = self.skip_lines
+        _check(lines is None or lines >= 0, f"--skip-lines is {lines}, expected a number of lines")
+        mark = self.delimiter
+        _check(
+            mark is None or (len(mark) == 1 and mark.isascii()), f"--delimiter is {mark!r}, expected one sign"
+        )
+        _check(
+            self.weight is None or self.weight != self.target, "--weight and --target name the same column"
+        )
 
 
 @dataclass(frozen=True)

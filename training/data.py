@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,26 +12,38 @@ from numpy.typing import NDArray
 
 from training.config import DataConfig, Task
 from training.errors import DataError
-from training.tables import Table, embedded_table, read_table
-
-MOST_INTEGER_CLASSES = 20
-"""Integer targets with more distinct values than this are numbers, unless --task says otherwise."""
-
-Label = str | int
+from training.features import categories, matrices, sample_weights
+from training.schema import Column, Role, Schema, infer_schema
+from training.splitting import Rows, three_ways
+from training.tables import EMBEDDED, Reading, Table, embedded_table, read_table
+from training.tables.table import MARKS, Kind, difference
+from training.target import Label, Target, with_clean_labels, with_known_targets
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Rows of one purpose.
 
-    Shape: X (rows, features) in float32; y (rows,), class indices in int64 or values in float32.
+    Attributes:
+        weight: of each row, with mean 1 over the training rows; None when all count the same.
+
+    Shape: numeric (rows, numeric columns), raw values with NaN where missing; categorical (rows, categorical
+    columns): 0 unknown, 1 missing, 2 + i for categories[i] of its column; y (rows,), class indices in int64
+    or values in float32; weight (rows,).
     """
 
-    X: NDArray[np.float32]
+    numeric: NDArray[np.float32]
+    categorical: NDArray[np.int64]
     y: NDArray[Any]
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.y)
+
+    def rows(self, which: Rows) -> Split:
+        """Some of its rows."""
+        weight = None if self.weight is None else self.weight[which]
+        return Split(self.numeric[which], self.categorical[which], self.y[which], weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +51,10 @@ class Splits:
     """The rows of a run and what its columns mean.
 
     Attributes:
+        columns: the features, in the table's order.
         classes: the labels in the order of the class indices; None for a regression.
+        schema: the roles of all columns of the table, and what was found about them.
+        notes: what a person should know about the files and the rows.
     """
 
     train: Split
@@ -45,16 +62,33 @@ class Splits:
     test: Split
     source: str
     target: str
-    features: tuple[str, ...]
+    columns: tuple[Column, ...]
     task: Task
     classes: tuple[Label, ...] | None
     fingerprint: str
+    schema: Schema = field(default_factory=Schema)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.train) < 2:
             raise DataError(
                 f"{self.source}: {len(self.train)} training rows; Batch Normalization needs at least 2"
             )
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def numeric_columns(self) -> tuple[Column, ...]:
+        """The columns of `Split.numeric`, in its order."""
+        return tuple(column for column in self.columns if column.kind == "numeric")
+
+    @property
+    def categorical_columns(self) -> tuple[Column, ...]:
+        """The columns of `Split.categorical`, in its order."""
+        return tuple(column for column in self.columns if column.kind == "categorical")
 
     @property
     def outputs(self) -> int:
@@ -88,110 +122,128 @@ class Moments:
 
 
 def load(config: DataConfig, seed: int) -> Splits:
-    """Read the table and split it.
+    """Read the table, infer its schema and split it.
 
     Raises:
         DataError: the table cannot be used; the message says where and why.
     """
-    table = _table(config)
-    task = config.task or _guess_task(table)
-    classes = _classes(table) if task == "classification" else None
-    y = _encode(table, classes)
-    generator = np.random.default_rng(seed)
-    if config.test is not None:
-        test = _test_split(config, table, classes)
-        train, validation = _hold_out(np.arange(len(y)), y, classes, config.validation, generator)
-    else:
-        rest, tested = _hold_out(np.arange(len(y)), y, classes, config.validation, generator)
-        share = config.validation / (1 - config.validation)
-        train, validation = _hold_out(rest, y, classes, share, generator)
-        test = Split(table.X[tested], y[tested])
+    table, name = _source(config)
+    table, dropped = with_known_targets(table, name, drop=config.drop_missing_target)
+    target = Target.of(table, name, config.task)
+    y = target.encode(table)
+    classes = len(target.classes) if target.classes else None
+    schema = infer_schema(table, name, config, y, classes)
+    test, test_notes = _test_table(config, table, target, schema)
+    share = 0.0 if test else (config.validation if config.test_share is None else config.test_share)
+    split_seed = seed if config.split_seed is None else config.split_seed
+    rows = three_ways(y, classes, config.validation, share, split_seed)
+    schema = _known_in(table, schema, rows[0])
+    columns = _columns(schema, table, rows[0], test)
+    whole = Split(*matrices(table, columns), y, _weights(table, config, rows[0]))
+    train, validation, held_out = (whole.rows(which) for which in rows)
     return Splits(
-        Split(table.X[train], y[train]),
-        Split(table.X[validation], y[validation]),
-        test,
-        source=table.source,
-        target=table.target,
-        features=table.features,
-        task=task,
-        classes=classes,
-        fingerprint=table.fingerprint(),
+        train,
+        validation,
+        held_out if test is None else Split(*matrices(test, columns), target.encode(test)),
+        table.source,
+        name,
+        columns,
+        target.task,
+        target.classes,
+        table.fingerprint(),
+        schema,
+        tuple(dict.fromkeys(note for note in (*table.notes, dropped, *test_notes) if note)),
     )
 
 
-def _table(config: DataConfig) -> Table:
+def _source(config: DataConfig) -> tuple[Table, str]:
+    """The table and the name of its target."""
     if isinstance(config.source, str):
-        return embedded_table(config.source)
+        return embedded_table(config.source), EMBEDDED[config.source]
+    files = _files(config.source)
     if config.target is None:
-        raise DataError(f"{config.source}: name the column to predict with --target")
-    return replace(read_table(config.source, config.target), source=config.source.name)
+        raise DataError(f"{files[0]}: name the column to predict with --target")
+    kinds: dict[str, Kind] = dict.fromkeys(config.numeric, "numeric")
+    kinds |= dict.fromkeys(config.categorical, "categorical")
+    table = read_table(files, config.target, _reading(config, kinds))
+    if config.weight is not None:
+        table.column(config.weight)
+    named = files[0].name + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+    return replace(table, source=named), config.target
 
 
-def _guess_task(table: Table) -> Task:
-    if table.y.dtype.kind == "f":
-        return "regression"
-    many = table.y.dtype.kind in "iu" and len(np.unique(table.y)) > MOST_INTEGER_CLASSES
-    return "regression" if many else "classification"
+def _files(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    return (paths,) if isinstance(paths, Path) else paths
 
 
-def _classes(table: Table) -> tuple[Label, ...]:
-    y = table.y
-    if y.dtype.kind == "f":
-        if (y != np.round(y)).any():
-            raise DataError(
-                f"{table.source}: target {table.target!r} has fractions; a class is not a fraction"
-            )
-        y = y.astype(np.int64)
-    classes = tuple(np.unique(y).tolist())
-    if len(classes) < 2:
-        raise DataError(
-            f"{table.source}: target {table.target!r} is {classes[0]!r} in every row; 2 classes needed"
-        )
-    return classes
+def _reading(config: DataConfig, kinds: dict[str, Kind], table: Table | None = None) -> Reading:
+    words = {name: remark.words for name, remark in table.remarks.items() if remark.words} if table else {}
+    return Reading(
+        config.delimiter,
+        config.header,
+        config.columns,
+        config.skip_lines,
+        MARKS if config.missing is None else config.missing,
+        kinds,
+        words,
+    )
 
 
-def _encode(table: Table, classes: tuple[Label, ...] | None) -> NDArray[Any]:
-    """Class indices, or values."""
-    if classes is None:
-        if table.y.dtype.kind not in "iuf":
-            raise DataError(f"{table.source}: target {table.target!r} is text; a regression needs numbers")
-        return table.y.astype(np.float32)
-    index = {label: position for position, label in enumerate(classes)}
-    y = table.y.astype(np.int64) if table.y.dtype.kind == "f" else table.y
-    unknown = sorted({str(label) for label in y.tolist() if label not in index})
-    if unknown:
-        raise DataError(
-            f"{table.source}: target {table.target!r} has labels that training lacks: {unknown[:8]}"
-        )
-    return np.array([index[label] for label in y.tolist()], dtype=np.int64)
+def _test_table(
+    config: DataConfig, table: Table, target: Target, schema: Schema
+) -> tuple[Table | None, tuple[str, ...]]:
+    """The test files, read as the training files were."""
+    if config.test is None:
+        return None, ()
+    kinds: dict[str, Kind] = {
+        role.name: "categorical" if role.kind == "categorical" else "numeric" for role in schema.features
+    }
+    test = read_table(_files(config.test), target.name, _reading(config, kinds, table))
+    free = [role.name for role in schema.roles if role.kind in ("dropped", "weight")]
+    differs = difference(
+        [name for name in table.names if name not in free], [name for name in test.names if name not in free]
+    )
+    if differs:
+        raise DataError(f"{test.source}: columns differ from {table.source}: {differs}")
+    test, dropped = with_known_targets(test, target.name, drop=config.drop_missing_target)
+    test, cleaned = with_clean_labels(test, target)
+    return test, (*test.notes, dropped, cleaned)
 
 
-def _test_split(config: DataConfig, train: Table, classes: tuple[Label, ...] | None) -> Split:
-    assert config.test is not None  # noqa: S101 - the caller asked
-    table = read_table(config.test, train.target)
-    missing = [name for name in train.features if name not in table.features]
-    unknown = [name for name in table.features if name not in train.features]
-    if missing or unknown:
-        raise DataError(
-            f"{config.test}: columns differ from {train.source}: missing {missing}, unknown {unknown}"
-        )
-    order = [table.features.index(name) for name in train.features]
-    return Split(table.X[:, order], _encode(table, classes))
+def _known_in(table: Table, schema: Schema, train: Rows) -> Schema:
+    """The schema without columns that no training row has a value for: chance may take them all."""
+    empty = [
+        role.name for role in schema.features if table.frame[role.name][train].null_count() == len(train)
+    ]
+    if len(empty) == len(schema.features):
+        raise DataError(f"{table.source}: no training row has a value in any of its features")
+    roles = [
+        replace(role, kind="dropped", why="missing in every training row") if role.name in empty else role
+        for role in schema.roles
+    ]
+    return replace(schema, roles=tuple(roles))
 
 
-def _hold_out(
-    rows: NDArray[np.intp],
-    y: NDArray[Any],
-    classes: tuple[Label, ...] | None,
-    share: float,
-    generator: np.random.Generator,
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows kept and rows held out, in random order; each class gives its share, but keeps one row."""
-    groups = [rows] if classes is None else [rows[y[rows] == label] for label in range(len(classes))]
-    kept, held = [], []
-    for group in groups:
-        shuffled = generator.permutation(group)
-        count = min(round(share * len(group)), max(len(group) - 1, 0))
-        held.append(shuffled[:count])
-        kept.append(shuffled[count:])
-    return generator.permutation(np.concatenate(kept)), generator.permutation(np.concatenate(held))
+def _columns(schema: Schema, table: Table, train: Rows, test: Table | None) -> tuple[Column, ...]:
+    tables = [table] if test is None else [table, test]
+    return tuple(_column(role, tables, train) for role in schema.features)
+
+
+def _column(role: Role, tables: Sequence[Table], train: Rows) -> Column:
+    marks = tuple(dict.fromkeys(mark for table in tables for mark in table.remark(role.name).marks))
+    if role.kind == "categorical":
+        return Column(role.name, "categorical", categories(tables[0].frame[role.name], train), True, marks)
+    missing = any(table.frame[role.name].null_count() > 0 for table in tables)
+    return Column(role.name, "numeric", (), missing, marks)
+
+
+def _weights(table: Table, config: DataConfig, train: Rows) -> NDArray[np.float32] | None:
+    """Sample weights with mean 1 over the training rows, so that the loss keeps its size."""
+    if config.weight is None:
+        return None
+    weights = sample_weights(table, config.weight)
+    mean = weights[train].mean(dtype=np.float64)
+    if not mean:
+        raise DataError(f"{table.source}: every training row weighs 0 in column {config.weight!r}")
+    scaled: NDArray[np.float32] = (weights / mean).astype(np.float32)
+    return scaled

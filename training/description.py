@@ -30,7 +30,7 @@ def describe(
     config: RunConfig, splits: Splits, fit: FitResult, metrics: dict[str, float], sealed: Sealed
 ) -> ModelMetadata:
     """The metadata of a certified model."""
-    lows, highs = splits.train.X.min(axis=0), splits.train.X.max(axis=0)
+    lows, highs = splits.train.numeric.min(axis=0), splits.train.numeric.max(axis=0)
     ranges = zip(splits.features, lows.tolist(), highs.tolist(), strict=True)
     model, loop = config.model, config.loop
     rows = len(splits.train)

@@ -73,7 +73,7 @@ def fit(
 ) -> FitResult:
     """Train the core in place, keep its best state, and give it exact statistics over the training rows.
 
-    Shape: train.X and validation.X (rows, features), standardised; y class indices or standardised values.
+    Shape: numeric (rows, features), standardised; y class indices or standardised values.
 
     Raises:
         TrainingError: the loss is not a finite number any more.
@@ -197,7 +197,7 @@ def _loss(outputs: Tensor, y: Tensor, task: Task) -> Tensor:
 
 def _tensors(split: Split, task: Task) -> tuple[Tensor, Tensor]:
     y = torch.from_numpy(split.y)
-    return torch.from_numpy(split.X), y if task == "classification" else y[:, None]
+    return torch.from_numpy(split.numeric), y if task == "classification" else y[:, None]
 
 
 def _optimiser(core: nn.Sequential, config: LoopConfig) -> torch.optim.Optimizer:

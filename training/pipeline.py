@@ -16,6 +16,7 @@ from training import certify
 from training.config import RunConfig
 from training.data import Moments, Split, Splits, load
 from training.description import Sealed, describe
+from training.errors import DataError
 from training.export import export, export_folded, with_metadata
 from training.folding import FoldedModule, FoldError, FoldReport, fold_module
 from training.folding.affine import AMP_LIMIT
@@ -58,7 +59,17 @@ def run(
     """
     splits = load(config.data, config.loop.seed)
     announce(splits)
+    _require_plain_numbers(splits)
     return publish(config, splits, train(splits, config, observe))
+
+
+def _require_plain_numbers(splits: Splits) -> None:
+    """Until the graph takes categories and missing numbers, say so: half of a table is none."""
+    others = [column.name for column in splits.columns if column.kind == "categorical" or column.missing]
+    if others:
+        raise DataError(
+            f"{splits.source}: the network takes no categories and no missing numbers: {others[:8]}"
+        )
 
 
 def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
@@ -129,7 +140,7 @@ def _truth(predictor: nn.Sequential, splits: Splits, seed: int, scratch: Path) -
 
 def train(splits: Splits, config: RunConfig, observe: Observer = lambda _: None) -> Trained:
     """Fit a network and put the standardiser and the target's scale around it."""
-    inputs = Moments.of(splits.train.X)
+    inputs = Moments.of(splits.train.numeric)
     target = Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
     generator = torch.Generator().manual_seed(config.loop.seed)
     core = build_core(config.model, len(splits.features), splits.outputs, generator)
@@ -152,9 +163,9 @@ def _target_scale(core: nn.Sequential, target: Moments) -> TargetScale:
 
 
 def _standardise(split: Split, inputs: Moments, target: Moments | None) -> Split:
-    X = ((split.X - inputs.mean) / inputs.deviation).astype(np.float32)
+    X = ((split.numeric - inputs.mean) / inputs.deviation).astype(np.float32)
     y = split.y if target is None else ((split.y - target.mean) / target.deviation).astype(np.float32)
-    return Split(X, y)
+    return Split(X, split.categorical, y)
 
 
 def _metrics(predictor: nn.Sequential, splits: Splits) -> dict[str, float]:
@@ -162,7 +173,7 @@ def _metrics(predictor: nn.Sequential, splits: Splits) -> dict[str, float]:
     for name, split in (("validation", splits.validation), ("test", splits.test)):
         if len(split):
             with torch.no_grad():
-                outputs = predictor(torch.from_numpy(split.X)).numpy()
+                outputs = predictor(torch.from_numpy(split.numeric)).numpy()
             metrics |= {f"{name}_{metric}": value for metric, value in _score(outputs, split).items()}
     return metrics
 
@@ -180,5 +191,5 @@ def _held_out_rows(splits: Splits) -> np.ndarray:
     """Rows that training never saw; a table too small to hold any out is certified on its own rows."""
     for split in (splits.test, splits.validation, splits.train):
         if len(split):
-            return split.X
+            return split.numeric
     raise AssertionError("a split always has training rows")

@@ -53,7 +53,7 @@ def test_its_parameters_compute_the_same_in_float64_within_the_certified_error(n
     """The stored parameters run again in NumPy float64: a reference that shares no code with onnxruntime."""
     path, metadata = read(name)
     assert metadata.certificate is not None
-    rows = embedded_table(name).X
+    rows = embedded_table(name).frame[:, :-1].to_numpy().astype(np.float32)
     graph = onnx.load(path).graph
     values = {t.name: onnx.numpy_helper.to_array(t).astype(np.float64) for t in graph.initializer}
     values["features"] = rows.astype(np.float64)

@@ -35,7 +35,7 @@ async def test_answers_are_those_of_the_unfolded_model(
     splits = load(config.data, 0)
     trained = train(splits, config)
     publish(config, splits, trained)
-    rows = splits.test.X
+    rows = splits.test.numeric
     with torch.no_grad():
         truth = copy.deepcopy(trained.predictor).double()(torch.from_numpy(rows).double()).numpy()
     async with serving(tmp_path) as client:

@@ -37,4 +37,4 @@ def predictor(dataset: Dataset = "wine") -> nn.Sequential:
 
 def rows(dataset: Dataset = "wine") -> np.ndarray:
     """Rows that training did not see."""
-    return trained(dataset)[0].test.X
+    return trained(dataset)[0].test.numeric

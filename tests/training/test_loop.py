@@ -11,13 +11,18 @@ from training.loop import Epoch, batches, evaluate, fit, learning_rates
 from training.model import BatchNorm, build_core
 
 
+def split(X: np.ndarray, y: np.ndarray) -> Split:
+    """Rows of numbers alone."""
+    return Split(X, np.empty((len(X), 0), np.int64), y)
+
+
 def blobs(rows: int, seed: int = 0) -> Split:
     """Two classes that a line separates almost."""
     generator = np.random.default_rng(seed)
     y = generator.integers(0, 2, rows)
     X = generator.normal(size=(rows, 3)).astype(np.float32)
     X[:, 0] += 4 * y
-    return Split(X, y)
+    return split(X, y)
 
 
 def core(outputs: int = 2, **model: object) -> torch.nn.Sequential:
@@ -59,7 +64,7 @@ def test_a_regression_learns_too() -> None:
     X = generator.normal(size=(300, 3)).astype(np.float32)
     y = (X[:, 0] - 2 * X[:, 1]).astype(np.float32)
     config = LoopConfig(epochs=60, batch_size=16, learning_rate=0.02)
-    result = fit(core(1, dropout=0.0), Split(X[:200], y[:200]), Split(X[200:], y[200:]), "regression", config)
+    result = fit(core(1, dropout=0.0), split(X[:200], y[:200]), split(X[200:], y[200:]), "regression", config)
     assert result.epochs[result.best - 1].score > 0.9
 
 
@@ -89,14 +94,14 @@ def test_patience_ends_the_loop_and_the_best_state_comes_back() -> None:
     assert len(result.epochs) == result.best + 3
     best = result.epochs[result.best - 1]
     assert all((best.score, -best.validation_loss) >= (e.score, -e.validation_loss) for e in result.epochs)
-    loss, _ = evaluate(network, torch.from_numpy(held.X), torch.from_numpy(held.y), "classification")
+    loss, _ = evaluate(network, torch.from_numpy(held.numeric), torch.from_numpy(held.y), "classification")
     assert loss == pytest.approx(best.validation_loss, rel=1e-3)
 
 
 def test_the_running_statistics_are_the_populations_in_the_end() -> None:
     network, train = core(), blobs(100)
     fit(network, train, blobs(50, 1), "classification", LoopConfig(epochs=2, batch_size=16))
-    inside = network[0](torch.from_numpy(train.X)).detach().double().numpy()
+    inside = network[0](torch.from_numpy(train.numeric)).detach().double().numpy()
     assert np.allclose(network[1].running_mean.numpy(), inside.mean(0), atol=1e-6)
     assert np.allclose(network[1].running_var.numpy(), inside.var(0), rtol=1e-5)
 
@@ -107,7 +112,7 @@ def test_gamma_beta_and_biases_do_not_decay() -> None:
     with torch.no_grad():
         network[-1].weight.zero_()
     weight = network[0].weight.detach().clone()
-    flat = Split(np.zeros((8, 3), np.float32), np.zeros(8, np.float32))
+    flat = split(np.zeros((8, 3), np.float32), np.zeros(8, np.float32))
     config = LoopConfig(epochs=1, batch_size=8, weight_decay=0.5, learning_rate=0.1)
     fit(network, flat, flat, "regression", config)
     assert torch.equal(network[1].weight, torch.ones(8))
@@ -117,7 +122,7 @@ def test_gamma_beta_and_biases_do_not_decay() -> None:
 
 
 def test_without_validation_rows_the_training_rows_decide() -> None:
-    empty = Split(np.empty((0, 3), np.float32), np.empty(0, np.int64))
+    empty = split(np.empty((0, 3), np.float32), np.empty(0, np.int64))
     result = fit(core(), blobs(20), empty, "classification", LoopConfig(epochs=2, batch_size=8))
     assert all(np.isfinite(epoch.validation_loss) for epoch in result.epochs)
 
@@ -130,7 +135,7 @@ def test_a_network_without_batch_norm_trains_as_well() -> None:
 
 def test_a_loss_that_is_no_number_stops_with_the_epoch_and_a_hint() -> None:
     bad = blobs(50)
-    bad.X[3, 1] = np.nan
+    bad.numeric[3, 1] = np.nan
     with pytest.raises(TrainingError, match=r"in epoch 1: try a lower --lr"):
         fit(core(), bad, blobs(20, 1), "classification", LoopConfig(epochs=2, batch_size=8))
 

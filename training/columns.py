@@ -1,0 +1,269 @@
+"""What is seen in one column, and what it makes of the column's role.
+
+The rules are heuristics of the kind that tools for tables use. Each one that changes what is done with a
+column leaves a finding. None looks at the target.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from training.tables import Remark
+
+FEW_ROWS = 20
+"""With fewer rows than this, all different says nothing."""
+
+MOST_CODES = 200
+"""Whole numbers of more values than this are not taken for codes."""
+
+MANY_CATEGORIES = 1000
+LEAST_ROWS_PER_CATEGORY = 5
+FLOAT32_INTEGERS = 2**24
+
+Stored = Literal["whole numbers", "numbers", "text", "true or false", "dates", "nothing", "other"]
+Verdict = Literal["numeric", "categorical", "dropped"]
+
+_ID_TOKENS = {"id", "uuid", "guid", "rowid"}
+_INDEX_TOKENS = _ID_TOKENS | {"index", "idx", "key", "row", "rownames", "rownumber", "rownum", "number", "no"}
+_CODE_TOKENS = {
+    "code",
+    "type",
+    "kind",
+    "class",
+    "subclass",
+    "category",
+    "zip",
+    "zipcode",
+    "postcode",
+    "postal",
+}
+_DATE = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})|\d{8}T\d{6}"
+    r"|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4})"
+    r"([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?(Z|[+-]\d{2}:?\d{2})?)?"
+)
+
+
+class Finding(NamedTuple):
+    """Something a person should know about a column.
+
+    Attributes:
+        code: a short word for it, such as "constant".
+    """
+
+    column: str
+    code: str
+    text: str
+
+
+class Judgement(NamedTuple):
+    """The role of a column, why it is dropped when it is, and what was found."""
+
+    verdict: Verdict
+    why: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One column and the counts that the rules look at."""
+
+    series: pl.Series
+
+    @property
+    def name(self) -> str:
+        return self.series.name
+
+    @cached_property
+    def rows(self) -> int:
+        return len(self.series)
+
+    @cached_property
+    def missing(self) -> int:
+        return self.series.null_count()
+
+    @cached_property
+    def known(self) -> pl.Series:
+        return self.series.drop_nulls() if self.missing else self.series
+
+    @cached_property
+    def distinct(self) -> int:
+        """Different values, missing ones not counted."""
+        if self.stored == "other":
+            return len(self.known)
+        return self.known.n_unique()
+
+    @cached_property
+    def stored(self) -> Stored:
+        """What its values are."""
+        dtype = self.series.dtype
+        if self.missing == self.rows:
+            return "nothing"
+        if dtype.is_numeric():
+            return "whole numbers" if self.whole else "numbers"
+        if dtype == pl.Boolean:
+            return "true or false"
+        if dtype.is_temporal():
+            return "dates"
+        if dtype != pl.String:
+            return "other"
+        return "dates" if self._dated else "text"
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every number is an integer."""
+        if self.series.dtype.is_integer():
+            return True
+        finite = self.known.is_finite()
+        return bool(finite.all()) and bool((self.known == self.known.round()).all())
+
+    @cached_property
+    def _dated(self) -> bool:
+        sample = self.known.unique(maintain_order=True).head(1000).to_list()
+        return sum(_DATE.fullmatch(text) is not None for text in sample) >= 0.95 * len(sample)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words its name is made of, in lower case."""
+        parts = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", self.name)
+        return [part for part in re.split(r"[^A-Za-z]+", parts.lower()) if part] or [""]
+
+    @property
+    def named_id(self) -> bool:
+        return self.words[-1] in _ID_TOKENS
+
+    @property
+    def named_index(self) -> bool:
+        return self.words[-1] in _INDEX_TOKENS or self.words[0] == "unnamed"
+
+    @property
+    def named_code(self) -> bool:
+        return self.words[-1] in _CODE_TOKENS or self.named_id
+
+
+def judge(profile: Profile, remark: Remark) -> Judgement:
+    """The role of a column that nobody gave one."""
+    name = profile.name
+    notes = _remarks(name, remark)
+    if profile.stored == "nothing":
+        return _dropped(name, "empty", "every value is missing", notes)
+    if profile.distinct == 1 and not profile.missing:
+        return _dropped(name, "constant", f"is {profile.known[0]!r} in every row", notes)
+    if profile.stored == "dates":
+        return _dropped(name, "date", "holds dates; numbers made of them, such as days, could be used", notes)
+    if profile.stored == "other":
+        return _dropped(name, "other", f"holds {profile.series.dtype}, no number and no text", notes)
+    if profile.stored == "true or false":
+        return Judgement("categorical", "", notes)
+    return _text(profile, notes) if profile.stored == "text" else _numbers(profile, notes)
+
+
+def notes_on(profile: Profile, remark: Remark, verdict: Verdict) -> tuple[Finding, ...]:
+    """What is to be said of a column whose role is given."""
+    precise = _precision(profile) if verdict == "numeric" and profile.stored == "whole numbers" else ()
+    return (*_remarks(profile.name, remark), *precise)
+
+
+def _dropped(name: str, code: str, text: str, notes: tuple[Finding, ...]) -> Judgement:
+    return Judgement("dropped", code, (*notes, Finding(name, code, text)))
+
+
+def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
+    found = []
+    if remark.words:
+        shown = ", ".join(map(repr, remark.words))
+        found.append(Finding(name, "words", f"has {shown} among its numbers, read as missing"))
+    if remark.note:
+        found.append(Finding(name, "text", f"is written with {remark.note}"))
+    return tuple(found)
+
+
+def _numbers(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
+    name, distinct = profile.name, profile.distinct
+    if profile.stored == "numbers":
+        return Judgement("numeric", "", notes)
+    if _counts_rows(profile):
+        return _dropped(name, "id-like", "counts the rows", notes)
+    if profile.named_index and _differs(profile, 0.95):
+        return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
+    if profile.named_id and distinct > MOST_CODES:
+        return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
+    if _looks_coded(profile):
+        text = f"has {distinct} whole numbers that look like codes: taken for categories"
+        return Judgement("categorical", "", (*notes, Finding(name, "code", text)))
+    return Judgement("numeric", "", (*notes, *_precision(profile), *_all_different(profile)))
+
+
+def _differs(profile: Profile, share: float) -> bool:
+    known = len(profile.known)
+    return known >= FEW_ROWS and profile.distinct >= share * known
+
+
+def _counts_rows(profile: Profile) -> bool:
+    """Every whole number of a range once, in any order; or one step from each row to the next."""
+    if profile.missing or profile.rows < FEW_ROWS or profile.distinct < profile.rows:
+        return False
+    low, high = _ends(profile)
+    steps = profile.known.cast(pl.Float64).diff().drop_nulls()
+    return high - low == profile.rows - 1 or steps.n_unique() == 1
+
+
+def _ends(profile: Profile) -> tuple[int, int]:
+    return int(profile.known.min()), int(profile.known.max())  # type: ignore[arg-type]
+
+
+def _looks_coded(profile: Profile) -> bool:
+    """Whole numbers whose order says little: named as codes, or few of them far apart and of one length."""
+    distinct, known = profile.distinct, len(profile.known)
+    if not 3 <= distinct <= MOST_CODES or known < LEAST_ROWS_PER_CATEGORY * distinct:
+        return False
+    return profile.named_code or _sparse(profile)
+
+
+def _sparse(profile: Profile) -> bool:
+    """Such as 2702, 2703, 4201, 8776: most numbers between the ends never occur, whatever their step."""
+    low, high = _ends(profile)
+    if low < 100 or len(str(low)) != len(str(high)) or profile.distinct < 5 or high <= 2100:
+        return False
+    values = profile.known.unique().cast(pl.Int64).to_numpy()
+    step = int(np.gcd.reduce(values - low))
+    counts = profile.known.value_counts()["count"]
+    common = int(counts.max())  # type: ignore[arg-type]
+    return (high - low) / step >= 10 * profile.distinct and common <= 0.5 * len(profile.known)
+
+
+def _precision(profile: Profile) -> tuple[Finding, ...]:
+    """Whole numbers that float32 cannot tell apart."""
+    low, high = _ends(profile)
+    if max(abs(low), abs(high)) <= FLOAT32_INTEGERS:
+        return ()
+    left = profile.known.cast(pl.Float32).n_unique()
+    if left >= 0.99 * profile.distinct:
+        return ()
+    return (
+        Finding(profile.name, "float32", f"has {profile.distinct:,} values, of which float32 keeps {left:,}"),
+    )
+
+
+def _all_different(profile: Profile) -> tuple[Finding, ...]:
+    if profile.missing or not _differs(profile, 1.0):
+        return ()
+    return (Finding(profile.name, "unique", "is a whole number that differs in every row: an identifier?"),)
+
+
+def _text(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
+    name, distinct, known = profile.name, profile.distinct, len(profile.known)
+    if _differs(profile, 1.0):
+        return _dropped(name, "id-like", "is text that differs in every row", notes)
+    sparse = distinct > MANY_CATEGORIES and known < LEAST_ROWS_PER_CATEGORY * distinct
+    named = profile.named_id and distinct > MOST_CODES
+    if _differs(profile, 0.5) or sparse or named:
+        return _dropped(name, "id-like", f"is text of {distinct:,} values in {known:,} rows", notes)
+    many = Finding(name, "many", f"has {distinct:,} categories")
+    return Judgement("categorical", "", (*notes, *([many] if distinct > MANY_CATEGORIES else [])))

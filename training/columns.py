@@ -180,7 +180,7 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
         shown = ", ".join(map(repr, remark.words))
         found.append(Finding(name, "words", f"has {shown} among its numbers, read as missing"))
     if remark.note:
-        found.append(Finding(name, "text", f"is written with {remark.note}"))
+        found.append(Finding(name, "text", remark.note))
     return tuple(found)
 
 
@@ -207,7 +207,8 @@ def _differs(profile: Profile, share: float) -> bool:
 
 def _counts_rows(profile: Profile) -> bool:
     """Every whole number of a range once, in any order; or one step from each row to the next."""
-    if profile.missing or profile.rows < FEW_ROWS or profile.distinct < profile.rows:
+    few = profile.missing or profile.rows < FEW_ROWS or profile.distinct < profile.rows
+    if few or "year" in profile.words:
         return False
     low, high = _ends(profile)
     steps = profile.known.cast(pl.Float64).diff().drop_nulls()
@@ -252,9 +253,14 @@ def _precision(profile: Profile) -> tuple[Finding, ...]:
 
 
 def _all_different(profile: Profile) -> tuple[Finding, ...]:
-    if profile.missing or not _differs(profile, 1.0):
+    """Whole numbers of which nearly every row has its own, over a wide range: perhaps an identifier."""
+    low, high = _ends(profile)
+    if not _differs(profile, 1.0) and not (_differs(profile, 0.9) and high - low > 100 * profile.rows):
         return ()
-    return (Finding(profile.name, "unique", "is a whole number that differs in every row: an identifier?"),)
+    text = (
+        f"is a whole number with {profile.distinct:,} values in {len(profile.known):,} rows: an identifier?"
+    )
+    return (Finding(profile.name, "unique", text),)
 
 
 def _text(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:

@@ -129,6 +129,7 @@ def load(config: DataConfig, seed: int) -> Splits:
     """
     table, name = _source(config)
     table, dropped = with_known_targets(table, name, drop=config.drop_missing_target)
+    table, cleaned = with_clean_labels(table, name)
     target = Target.of(table, name, config.task)
     y = target.encode(table)
     classes = len(target.classes) if target.classes else None
@@ -152,7 +153,7 @@ def load(config: DataConfig, seed: int) -> Splits:
         target.classes,
         table.fingerprint(),
         schema,
-        tuple(dict.fromkeys(note for note in (*table.notes, dropped, *test_notes) if note)),
+        tuple(dict.fromkeys(note for note in (*table.notes, dropped, cleaned, *test_notes) if note)),
     )
 
 
@@ -206,7 +207,7 @@ def _test_table(
     if differs:
         raise DataError(f"{test.source}: columns differ from {table.source}: {differs}")
     test, dropped = with_known_targets(test, target.name, drop=config.drop_missing_target)
-    test, cleaned = with_clean_labels(test, target)
+    test, cleaned = with_clean_labels(test, target.name, target.classes or ())
     return test, (*test.notes, dropped, cleaned)
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from training.columns import Finding
 from training.data import Splits
 from training.schema import Role, Schema
+from training.tables import counted
 
 LONGEST_RUN = 20
 """More columns alike in a row than this are one line: a picture has hundreds."""
@@ -37,7 +38,9 @@ def show(console: Console, splits: Splits) -> None:
     console.print(schema_table(splits.schema))
     kinds = f"{len(splits.classes)} classes" if splits.classes else "a number"
     train, validation, test = (len(rows) for rows in (splits.train, splits.validation, splits.test))
-    console.print(Text(f"{splits.source}: {len(splits.columns)} features → {splits.target} ({kinds})"))
+    console.print(
+        Text(f"{splits.source}: {counted(len(splits.columns), 'feature')} → {splits.target} ({kinds})")
+    )
     console.print(f"rows: {train:,} to train, {validation:,} to validate, {test:,} to test")
 
 

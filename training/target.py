@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from training.config import Task
 from training.errors import DataError
-from training.tables import Table, listing, refuse
+from training.tables import Table, counted, listing, refuse
 
 MOST_INTEGER_CLASSES = 20
 """Integer targets with more distinct values than this are numbers, unless --task says otherwise."""
@@ -95,24 +96,30 @@ def with_known_targets(table: Table, name: str, *, drop: bool) -> tuple[Table, s
         wanted = "a target in every row; --drop-missing-target leaves such rows out"
         refuse(table.source, column, lacking, f"a missing target{_marks(table, name)}", wanted)
     kept = table.frame.filter(~lacking)
-    note = f"{table.source}: {int(lacking.sum()):,} rows without a target left out"
+    note = f"{table.source}: {counted(int(lacking.sum()), 'row')} without a target left out"
     return Table(table.source, kept, table.remarks, table.notes, table.fixed), note
 
 
-def with_clean_labels(table: Table, target: Target) -> tuple[Table, str]:
-    """Labels without the dot at their end, when that alone makes them known; and a word on it."""
-    column = table.column(target.name)
-    if target.classes is None or column.dtype != pl.String:
+def with_clean_labels(table: Table, name: str, known: Sequence[Label] | None = None) -> tuple[Table, str]:
+    """Labels that others have without the dot at their end, or with it, as those; and a word on it.
+
+    Args:
+        known: the labels of the training rows; without them those of the table itself, of which the ones
+            without a dot count.
+    """
+    column = table.column(name)
+    if column.dtype != pl.String:
         return table, ""
-    known = [str(label) for label in target.classes]
-    clean = column.str.strip_chars_end(".")
-    if column.is_in(known).all() or not clean.is_in(known).all():
+    labels = column.unique().sort().to_list()
+    there = set(map(str, known)) if known is not None else {x for x in labels if not x.endswith(".")}
+    plain = {label.rstrip("."): label for label in sorted(there)}
+    changes = {x: plain[x.rstrip(".")] for x in labels if x not in there and x.rstrip(".") in plain}
+    if not changes or (known is not None and any(x not in there and x not in changes for x in labels)):
         return table, ""
-    count = int((column != clean).sum())
-    shown = listing([label for label in column.unique().sort().to_list() if label not in known], most=3)
-    frame = table.frame.with_columns(clean)
-    name = Path(table.source).name
-    note = f"{name}: {count:,} labels end in a dot that training's lack, read without it: {shown}"
+    count = int(column.is_in(list(changes)).sum())
+    frame = table.frame.with_columns(column.replace(changes))
+    pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(changes.items())[:3])
+    note = f"{Path(table.source).name}: {counted(count, 'label')} taken for others but for a dot at the end: {pairs}"
     return Table(table.source, frame, table.remarks, table.notes, table.fixed), note
 
 

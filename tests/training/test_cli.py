@@ -45,6 +45,28 @@ def test_train_takes_a_file_and_every_option(tmp_path: Path) -> None:
     assert (models / "my" / "1" / "model.onnx").is_file()
 
 
+def test_the_schema_is_shown_before_training_and_flags_change_it(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.txt"
+    lines = [f"{i};{i % 9},5;{('oak', 'elm')[i % 2]};{100 * (i % 3)};{i % 2};{1 + i % 4}" for i in range(60)]
+    rows.write_text("made by hand\n" + "\n".join([*lines, "60;1,5;n/a;?;;1"]) + "\n")
+    options = shlex.split(
+        "--columns id,size,wood,zip,y,w --no-header --delimiter ; --skip-lines 1 --missing n/a,? "
+        "--drop wood,id --numeric zip --weight w --drop-missing-target --target y "
+        "--test-share 0.2 --split-seed 3"
+    )
+    ended = run("train", rows, *options, "--validation", "0.2", "--models-dir", tmp_path / "models", *SMALL)
+    shown = [line.split() for line in ended.stdout.splitlines()]
+    assert "rows.txt: 1 row without a target left out" in ended.stdout, ended.stderr
+    assert ["id", "whole", "numbers", "60", "dropped:", "asked"] in shown
+    assert ["size", "numbers", "9", "number"] in shown
+    assert ["zip", "whole", "numbers", "3", "number"] in shown
+    assert ["w", "whole", "numbers", "4", "weight"] in shown
+    assert "! size is written with a comma before the decimals" in ended.stdout
+    assert "rows.txt: 2 features → y (2 classes)" in ended.stdout
+    assert "rows: 36 to train, 12 to validate, 12 to test" in ended.stdout
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -56,6 +78,14 @@ def test_train_takes_a_file_and_every_option(tmp_path: Path) -> None:
         (["--dataset", "wine", "--activation", "swish"], 2, "--activation is 'swish', expected one of relu"),
         (["--dataset", "wine", "--moments", "batch"], 2, "--moments is 'batch'"),
         (["--dataset", "wine", "--task", "ranking"], 2, "--task is 'ranking'"),
+        (["--dataset", "wine", "--drop", "alcohol,age"], 2, "--drop names 'age', no such column; there is"),
+        (["--dataset", "wine", "--validation", "0.7"], 2, "--validation is 0.7, expected between 0 and 0.5"),
+        (
+            ["--dataset", "wine", "--test-share", "1"],
+            2,
+            "--test-share is 1.0, expected at least 0, below 0.5",
+        ),
+        (["--dataset", "wine", "--delimiter", ";;"], 2, "--delimiter is ';;', expected one sign"),
         (["--dataset", "wine", "--epochs", "0"], 2, "--epochs is 0, expected at least 1"),
         (["--dataset", "wine", "--name", "../x"], 2, "--name is '../x'"),
         (["--dataset", "wine", "--lr", "1e30", "--epochs", "2"], 1, "try a lower --lr"),

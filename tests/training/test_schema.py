@@ -257,7 +257,7 @@ def test_the_raw_and_the_tidied_files_of_adult_give_the_same_rows(shared_data: P
         assert one.numeric.tobytes() == other.numeric.tobytes()
         assert one.categorical.tobytes() == other.categorical.tobytes()
         assert one.y.tobytes() == other.y.tobytes()
-    assert any("labels end in a dot" in note for note in raw.notes)
+    assert any("but for a dot at the end: '<=50K.' as '<=50K'" in note for note in raw.notes)
     assert int((raw.test.y == 1).sum()) == 3846
 
 

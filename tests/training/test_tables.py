@@ -91,6 +91,7 @@ def test_what_was_guessed_about_a_file_is_said(tmp_path: Path) -> None:
         ("kind,size\na,small\nb,large\n", True),
         ("p,x,s\ne,x,s\np,f,y\ne,x,y\n", False),
         ("a,?,1.5\nb,2,2.5\n", False),
+        ("Month,Day,2019,2020\nJanuary,1,1.5,2.5\n", True),
     ],
 )
 def test_a_header_is_told_from_a_row(tmp_path: Path, text: str, header: bool) -> None:
@@ -138,6 +139,13 @@ def test_names_given_for_a_file_that_has_them_do_not_make_a_row_of_its_header(tm
 def test_a_text_becomes_what_it_says(tmp_path: Path, texts: list[str], values: list[object]) -> None:
     table = read_table(csv(tmp_path, "a,y\n" + "".join(f"{text},1\n" for text in texts)), "y")
     assert table.frame["a"].to_list() == values
+
+
+def test_numbers_that_a_typed_file_holds_as_text_are_numbers_and_said_to_be_so(tmp_path: Path) -> None:
+    pl.DataFrame({"a": ["1", "?"], "y": [0, 1]}).write_parquet(tmp_path / "rows.parquet")
+    table = read_table(tmp_path / "rows.parquet", "y")
+    assert table.frame["a"].to_list() == [1, None]
+    assert table.remark("a").note == "holds numbers as text"
 
 
 def test_marks_for_missing_are_remembered_and_can_be_chosen(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from training.tables.embedded import EMBEDDED, embedded_table
 from training.tables.files import READS, read_table
-from training.tables.table import Reading, Remark, Table, listing, refuse
+from training.tables.table import Reading, Remark, Table, counted, listing, refuse
 
 __all__ = [
     "EMBEDDED",
@@ -10,6 +10,7 @@ __all__ = [
     "Reading",
     "Remark",
     "Table",
+    "counted",
     "embedded_table",
     "listing",
     "read_table",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from training.tables.table import Reading
+from training.tables.table import MARKS, Reading
 
 SAMPLE = 300
 """Lines that are looked at."""
@@ -136,16 +136,28 @@ def _header(rows: Sequence[Sequence[str]], reading: Reading, target: str | None)
         return True
     if first == [str(index) for index in range(len(first))] and len(first) > 1:
         return True
-    if any(is_number(field) for field in first):
+    if any(is_number(field) for field in first) and not _above_numbers(first, rest):
         return False
     return _stands_out(first, rest)
 
 
+def _known(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """The values of each column, without those that are missing."""
+    columns = [[row[i] for row in rows if i < len(row)] for i in range(width)]
+    return [[value for value in column if value and value not in MARKS] for column in columns]
+
+
+def _above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether a text stands over a column of numbers: a name, though other names may be years."""
+    pairs = zip(first, _known(rest, len(first)), strict=True)
+    named = [column for name, column in pairs if name and not is_number(name) and name not in MARKS]
+    return any(column and sum(map(is_number, column)) > 0.8 * len(column) for column in named)
+
+
 def _stands_out(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether a line of texts is unlike the rows below it."""
-    columns = [[row[i] for row in rest if i < len(row)] for i in range(len(first))]
-    known = [[value for value in column if value and value != "?"] for column in columns]
-    if any(column and sum(map(is_number, column)) > 0.5 * len(column) for column in known):
+    """Whether a line with texts is unlike the rows below it."""
+    if _above_numbers(first, rest):
         return True
-    repeated = sum(name in set(column) for name, column in zip(first, known, strict=True))
+    pairs = zip(first, _known(rest, len(first)), strict=True)
+    repeated = sum(name in set(column) for name, column in pairs)
     return repeated * 2 < max(len(first), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -91,6 +92,8 @@ def _typed(table: Table, reading: Reading) -> Table:
     for column in frame:
         if column.dtype == pl.String:
             column, remark = typed(table.source, column, reading)
+            if column.dtype.is_numeric() and not _is_text(table) and not remark.note:
+                remark = replace(remark, note="holds numbers as text")
             if remark != Remark():
                 remarks[column.name] = remark
         columns.append(column)

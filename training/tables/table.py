@@ -134,7 +134,7 @@ def refuse(source: str, column: pl.Series, faulty: pl.Series, what: str, wanted:
     shown = "empty" if value is None else repr(value)
     raise DataError(
         f"{source}: column {column.name!r}, row {row + 1}: {shown} is {what} "
-        f"({int(faulty.sum())} such rows); expected {wanted}"
+        f"({counted(int(faulty.sum()), 'such row')}); expected {wanted}"
     )
 
 
@@ -203,6 +203,11 @@ def _joined(one: Remark, other: Remark) -> Remark:
     marks = tuple(dict.fromkeys((*one.marks, *other.marks)))
     words = tuple(dict.fromkeys((*one.words, *other.words)))
     return Remark(marks, words, one.note or other.note)
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things: 1 row, 2 rows."""
+    return f"{count:,} {thing}" + ("s" if count != 1 else "")
 
 
 def listing(names: Sequence[object], most: int = 8) -> str:

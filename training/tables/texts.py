@@ -40,7 +40,7 @@ def typed(source: str, column: pl.Series, reading: Reading) -> tuple[pl.Series, 
         return numbers, Remark(marks, note=note)
     if left.is_empty():
         coded = note == "" and bool(texts.str.contains(_LEADING_ZERO).any()) and _digits_only(texts)
-        plain = Remark(marks, note="leading zeros" if coded else note)
+        plain = Remark(marks, note="is written with leading zeros" if coded else note)
         return (texts if coded else numbers), plain
     words = _words(texts, left)
     return (numbers, Remark((*marks, *words), words, note)) if words else (texts, Remark(marks))
@@ -66,8 +66,8 @@ def _numbers(texts: pl.Series) -> tuple[pl.Series, str]:
     if numbers.null_count() == texts.null_count():
         return numbers.fill_nan(None), ""
     for pattern, old, new, note in (
-        (_THOUSANDS, ",", "", "commas between thousands"),
-        (_DECIMAL_COMMA, ",", ".", "a comma before the decimals"),
+        (_THOUSANDS, ",", "", "is written with commas between thousands"),
+        (_DECIMAL_COMMA, ",", ".", "is written with a comma before the decimals"),
     ):
         commas = texts.str.contains(pattern).fill_null(False)
         changed = pl.select(

@@ -1,8 +1,7 @@
 """The command `foldserve`, and errors as one line.
 
 `serve` with nothing but plain flags does without Typer, which would stay in the server's memory for good
-(5 MB, and 40 ms of its start). Whatever else the words are, `commands` reads them: help, other commands, and
-every mistake.
+(2 MB). Whatever else the words are, `commands` reads them: help, other commands, and every mistake.
 """
 
 from __future__ import annotations

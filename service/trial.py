@@ -108,7 +108,7 @@ def _made_up(spec: TensorSpec, rows: int) -> Array:
 
 def _noise(shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Numbers from 0 to 1 without a pattern to speak of: multiples of the golden ratio, squared, less their
-    whole parts. NumPy's generators would take 3 MB and 10 ms at the start of a server."""
+    whole parts. NumPy's generators would take 3 MB of each server."""
     places = np.arange(1, int(np.prod(shape)) + 1, dtype=np.float64)
     noise: NDArray[np.float64] = (places * places * 0.6180339887498949 % 1.0).reshape(shape)
     return noise

@@ -86,7 +86,7 @@ def _integer(text: str) -> int | float:
 
 
 def occurrences(text: bytes, mark: bytes) -> int:
-    """How often one byte stands in a text. NumPy compares a long one five times as fast as `bytes.count`."""
+    """How often one byte stands in a text; in a long one NumPy finds it faster than `bytes.count` does."""
     if len(text) < _LONG:
         return text.count(mark)
     return int(np.count_nonzero(np.frombuffer(text, np.uint8) == mark[0]))

@@ -27,7 +27,7 @@ def metrics_route(ledger: Ledger, device: Mapping[str, str]) -> Route:
     made: list[Exposition] = []
 
     def render(accept: bytes) -> tuple[str, bytes]:
-        # Prometheus's client takes 25 ms and 2 MB, which is for servers whose metrics somebody reads.
+        # Prometheus's client takes 25 ms and 1 MB, which is for servers whose metrics somebody reads.
         from service.metrics import FORMS, Exposition
 
         if not made:

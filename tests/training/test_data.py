@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.config import DataConfig, Task
@@ -75,6 +75,7 @@ def test_splits_keep_the_share_of_each_class(tmp_path: Path) -> None:
         assert rare / len(split) == pytest.approx(0.1, abs=0.02)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), min_size=2, max_size=40).filter(lambda y: len(set(y)) > 1))
 def test_every_class_stays_in_training_however_rare(
     tmp_path_factory: pytest.TempPathFactory, y: list[str]
@@ -164,6 +165,7 @@ def test_numbers_are_raw_and_categories_are_codes_of_the_training_rows(tmp_path:
     assert set(splits.train.categorical.ravel().tolist()) == {2, 3, 4}
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.sampled_from(["a", "b", "ü", "a b", "7", "true"]), min_size=30, max_size=60))
 def test_every_code_stands_for_its_text_and_categories_come_from_training_alone(
     tmp_path_factory: pytest.TempPathFactory, values: list[str | None]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.config import DataConfig
@@ -173,6 +173,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_every_column_gets_one_role_and_no_drop_goes_unsaid(values: list[Any]) -> None:
     kind, codes = role_of(values)
@@ -183,6 +184,7 @@ def test_every_column_gets_one_role_and_no_drop_goes_unsaid(values: list[Any]) -
     assert kind != "categorical" or not numbers or "code" in codes
 
 
+@settings(deadline=None)
 @given(VALUES, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter_unless_they_are_counted(
     values: list[Any], chance: Any
@@ -193,6 +195,7 @@ def test_the_order_of_the_rows_does_not_matter_unless_they_are_counted(
     assert one == other or "id-like" in one[1] | other[1] or "leak" in one[1] | other[1]
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_role_that_is_given_never_fails_and_holds(values: list[Any]) -> None:
     assert role_of(values, categorical=("a",))[0] == "categorical"

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.errors import DataError
@@ -93,6 +93,7 @@ FIELDS = (
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(FIELDS, st.integers(), st.none() | FIELDS), min_size=1, max_size=30),
     st.sampled_from([",", ";", "\t", "|"]),
@@ -120,6 +121,7 @@ def test_what_a_csv_writer_wrote_is_read_again(
     assert table.frame["number"].to_list() == pytest.approx([number for _, number, _ in rows])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["x", "y y", "z-z"]), st.integers(-99, 99), st.floats(-9, 9)), min_size=2

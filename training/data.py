@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.columns import Finding
 from training.config import DataConfig, Task
 from training.errors import DataError
 from training.features import categories, matrices, sample_weights
@@ -219,10 +220,10 @@ def _known_in(table: Table, schema: Schema, train: Rows) -> Schema:
     if len(empty) == len(schema.features):
         raise DataError(f"{table.source}: no training row has a value in any of its features")
     roles = [
-        replace(role, kind="dropped", why="missing in every training row") if role.name in empty else role
-        for role in schema.roles
+        replace(role, kind="dropped", why="empty") if role.name in empty else role for role in schema.roles
     ]
-    return replace(schema, roles=tuple(roles))
+    findings = [Finding(name, "empty", "has no value in any training row") for name in empty]
+    return Schema(tuple(roles), (*schema.findings, *findings))
 
 
 def _columns(schema: Schema, table: Table, train: Rows, test: Table | None) -> tuple[Column, ...]:

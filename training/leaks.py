@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from training.columns import MOST_CODES, Finding, Profile
+from training.columns import MOST_CODES, Finding
+from training.profiles import Profile
 
 SAMPLE = 6000
 GROUPS = 64

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from training.columns import FEW_ROWS, Finding, Judgement, Profile, Stored, judge, notes_on
+from training.columns import FEW_ROWS, Finding, Judgement, judge, notes_on
 from training.config import DataConfig
 from training.errors import DataError
 from training.leaks import duplicates, leaks, one_to_one
+from training.profiles import Profile, Stored
 from training.tables import Remark, Table, listing
 
 
@@ -118,6 +119,8 @@ def _judgement(profile: Profile, remark: Remark, config: DataConfig, fixed: bool
     name = profile.name
     if name in config.drop:
         return Judgement("dropped", "asked", ())
+    if profile.stored == "other" and name in (*config.numeric, *config.categorical):
+        raise DataError(f"column {name!r} holds {profile.series.dtype}: neither numbers nor categories")
     if name in config.numeric:
         return Judgement("numeric", "", notes_on(profile, remark, "numeric"))
     if name in config.categorical:

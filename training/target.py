@@ -119,8 +119,8 @@ def with_clean_labels(table: Table, name: str, known: Sequence[Label] | None = N
     count = int(column.is_in(list(changes)).sum())
     frame = table.frame.with_columns(column.replace(changes))
     pairs = ", ".join(f"{old!r} as {new!r}" for old, new in list(changes.items())[:3])
-    name, how_many = Path(table.source).name, counted(count, "label")
-    note = f"{name}: {how_many} taken for others but for a dot at the end: {pairs}"
+    taken = f"{counted(count, 'label')} taken for others but for a dot at the end: {pairs}"
+    note = f"{Path(table.source).name}: {taken}"
     return Table(table.source, frame, table.remarks, table.notes, table.fixed), note
 
 

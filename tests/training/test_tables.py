@@ -1,12 +1,18 @@
+import csv as csv_module
 import gzip
+import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from training.errors import DataError
 from training.tables import EMBEDDED, Reading, embedded_table, read_table
+from training.tables.table import MARKS, Kind
 
 CSV = "age,height,kind\n1,2.5,a\n3,4.5,b\n"
 
@@ -70,6 +76,74 @@ def test_how_a_csv_is_written_is_found_out(tmp_path: Path, name: str) -> None:
         "height": [2.5, 4.5],
         "kind": ["a, b", "c, d"],
     }
+
+
+def test_a_name_with_a_line_break_is_a_name(tmp_path: Path) -> None:
+    assert read_table(csv(tmp_path, '"a\nx",b\n1,2\n'), "b").names == ["a\nx", "b"]
+
+
+LETTERS = st.sampled_from("abcé,;|\t\n'\" .1")
+FIELDS = (
+    st.text(LETTERS, min_size=1, max_size=6)
+    .map(str.strip)
+    .filter(
+        # In a short file a text that is nothing but apostrophes at both ends is a quoted one.
+        lambda text: text not in ("", *MARKS) and not (text[0] == text[-1] == "'")
+    )
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(FIELDS, st.integers(), st.none() | FIELDS), min_size=1, max_size=30),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_what_a_csv_writer_wrote_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, int, str | None]],
+    delimiter: str,
+    ending: str,
+    packed: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    written = io.StringIO()
+    writer = csv_module.writer(written, delimiter=delimiter, lineterminator=ending)
+    writer.writerows([("text", "number", "maybe"), *rows])
+    content = written.getvalue().encode()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    kinds: dict[str, Kind] = {"text": "categorical", "maybe": "categorical"}
+    reading = Reading(delimiter=delimiter, header=True, skip_lines=0, kinds=kinds)
+    table = read_table(path, "number", reading)
+    assert table.frame["text"].to_list() == [text for text, _, _ in rows]
+    assert table.frame["maybe"].to_list() == [maybe for _, _, maybe in rows]
+    assert table.frame["number"].to_list() == pytest.approx([number for _, number, _ in rows])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["x", "y y", "z-z"]), st.integers(-99, 99), st.floats(-9, 9)), min_size=2
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from([csv_module.QUOTE_ALL, csv_module.QUOTE_MINIMAL]),
+    st.booleans(),
+)
+def test_an_ordinary_csv_is_read_without_being_told_how(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, int, float]],
+    delimiter: str,
+    quoting: Literal[0, 1],
+    header: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    with path.open("w", newline="") as opened:
+        writer = csv_module.writer(opened, delimiter=delimiter, quoting=quoting)
+        writer.writerows([("name", "count", "size"), *rows] if header else rows)
+    table = read_table(path, None)
+    assert table.names == (["name", "count", "size"] if header else ["x0", "x1", "x2"])
+    assert table.frame.rows() == rows
 
 
 def test_what_was_guessed_about_a_file_is_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ from training.tables.table import Table, check_names, first_line, listing
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise when the bytes are not what they should be."""
+
 
 def read_npz(path: Path, target: str | None) -> Table:
     """X as columns x0, x1, …, and every other array of one dimension as a column of its own.
@@ -26,7 +33,7 @@ def read_npz(path: Path, target: str | None) -> Table:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{path}: cannot be read as .npz: {first_line(error)}") from error
     if target is not None and (target not in arrays or len(arrays) < 2):
         raise DataError(f"{path}: expected arrays 'X' and {target!r}, got {listing(list(arrays))}")

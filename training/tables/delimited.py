@@ -14,7 +14,7 @@ import polars as pl
 
 from training.errors import DataError
 from training.tables.dialect import BLANKS, SAMPLE, Dialect, sniff, tabbed
-from training.tables.table import Reading, check_names, first_line, listing
+from training.tables.table import Reading, check_names, counted, first_line, listing
 
 _GZIP = b"\x1f\x8b"
 
@@ -137,7 +137,7 @@ def _check_widths(path: Path, body: str, separator: str, dialect: Dialect, width
     for row in rows:
         if row and len(row) != width and any(field.strip() for field in row):
             line = rows.line_num + before
-            raise DataError(f"{path}: line {line} has {len(row)} fields, expected {width}")
+            raise DataError(f"{path}: line {line} has {counted(len(row), 'field')}, expected {width}")
 
 
 def _notes(path: Path, dialect: Dialect, reading: Reading) -> list[str]:

@@ -24,6 +24,7 @@ _CANDIDATES = ("\t", ";", "|", ",")
 """In this order: a comma may be a decimal point, or stand in text, between fields that others separate."""
 
 _JUNK = ("#", "|", "%", "//", "sep=")
+_SINGLE = re.compile(r"(?:^|[,;\t| ])\s*'(?![,;\t|])[^']*(?<![,;\t|])'\s*(?=$|[,;\t| ])")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 
 
@@ -62,7 +63,8 @@ def fields(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
     """The trimmed fields of some lines."""
     if delimiter == BLANKS:
         lines, delimiter = [tabbed(line, quote) for line in lines], "\t"
-    rows = csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+    whole = [line + "\n" for line in lines]
+    rows = csv.reader(whole, delimiter=delimiter, quotechar=quote, skipinitialspace=True)
     found: list[list[str]] = []
     # The sample may end within quotes; the reader of the whole file says what is wrong.
     with suppress(csv.Error):
@@ -83,10 +85,12 @@ def is_number(field: str) -> bool:
 
 
 def _quote(lines: Sequence[str]) -> str:
-    """The single quote where fields begin and end with it and no double quote is used."""
-    text = "\n".join(lines)
-    singles = len(re.findall(r"(?:^|[,;\t|])\s*'[^']*'\s*(?=$|[,;\t|])", text, re.MULTILINE))
-    return "'" if '"' not in text and singles >= max(len(lines) // 2, 1) else '"'
+    """The single quote where each line has a field it surrounds, and no double quote occurs."""
+    if any('"' in line for line in lines):
+        return '"'
+    # The first line may be a header without quotes.
+    rows = lines[1:] or lines
+    return "'" if all(_SINGLE.search(line) for line in rows) and rows else '"'
 
 
 def _delimiter(lines: Sequence[str], quote: str) -> str:

@@ -59,7 +59,7 @@ def _read(path: Path, target: str | None, reading: Reading) -> Table:
         if suffix in _OTHERS:
             raise DataError(f"{path}: {_OTHERS[suffix]} is not read; expected {READS}")
         frame, notes = read_delimited(path, reading, target)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise DataError(f"{path}: cannot be read as a table: {first_line(error)}") from error
     return Table(str(path), frame, notes=notes)
 

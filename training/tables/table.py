@@ -117,6 +117,8 @@ def _bytes(column: pl.Series) -> bytes:
     if column.dtype.is_numeric():
         present = column.is_null().to_numpy().tobytes() if column.null_count() else b""
         return column.fill_null(0).to_numpy().tobytes() + present
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Duration, pl.Object):
+        return str(column.to_list()).encode()
     texts = column.cast(pl.String).fill_null("\1")
     return "\0".join(texts.to_list()).encode()
 
@@ -216,7 +218,7 @@ def listing(names: Sequence[object], most: int = 8) -> str:
     return ", ".join(repr(name) for name in names[:most]) + more
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What an error of a library says first."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -52,6 +52,8 @@ class Peer:
         path: what is asked.
         body: rows → what is sent.
         slow_start: how many seconds it may take to answer.
+        rests: whether it is stopped by signal between its windows. A server that takes a process of its own
+            that was stopped for dead is left to wait for requests instead.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Peer:
     body: Callable[[Rows], bytes] = ours_body
     environment: dict[str, str] = field(default_factory=dict)
     slow_start: float = 60.0
+    rests: bool = True
 
     def python(self) -> Path:
         """The interpreter of its environment, which is made on first use.
@@ -138,7 +141,8 @@ class Running:
 
     def rest(self) -> None:
         """Stop, with all of its processes, until `wake`."""
-        self._signal(signal.SIGSTOP)
+        if self.peer.rests:
+            self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
         """Go on."""
@@ -276,7 +280,7 @@ OTHERS = (
         ],
         "/inference",
     ),
-    Peer("Triton, Python backend", "triton.txt", _triton, "/v2/models/m/infer", oip_body),
+    Peer("Triton, Python backend", "triton.txt", _triton, "/v2/models/m/infer", oip_body, rests=False),
     Peer(
         "Ray Serve",
         "ray.txt",

@@ -38,8 +38,8 @@ _MLFLOW = "/invocations"
 def failures(body: type[BaseModel], statuses: Iterable[int]) -> dict[int | str, Document]:
     """These errors, for FastAPI's routes.
 
-    By reference: of a class that it is given, FastAPI makes validators anew for each status of each route, and
-    never calls them.
+    By reference: of a class that it is given, FastAPI makes validators anew for each status of each route,
+    and never calls them.
     """
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}}
     return {status: {"description": _phrase(status), "content": content} for status in statuses}

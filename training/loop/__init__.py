@@ -1,0 +1,31 @@
+"""The training loop: tensors and a network in, the network at its best out.
+
+    seeds      one generator per purpose, all from one seed
+    rows       whole tensors in memory
+    batches    slices that cover every row once
+    losses     what is minimised
+    schedules  the learning rate of each step
+    groups, optimisers, averaging   what a step does to the weights
+    spikes, snapshots, diagnosis    what happens when a step goes wrong
+    evaluation, history, checkpoints
+    steps, fit the loop itself
+"""
+
+from training.loop.batches import batches, single_rows
+from training.loop.evaluation import evaluate
+from training.loop.fit import fit
+from training.loop.history import Epoch, FitResult, Observer
+from training.loop.rows import Rows
+from training.loop.seeds import generator
+
+__all__ = [
+    "Epoch",
+    "FitResult",
+    "Observer",
+    "Rows",
+    "batches",
+    "evaluate",
+    "fit",
+    "generator",
+    "single_rows",
+]

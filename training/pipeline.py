@@ -19,7 +19,7 @@ from training.description import Sealed, describe
 from training.export import export, export_folded, with_metadata
 from training.folding import FoldedModule, FoldError, FoldReport, fold_module
 from training.folding.affine import AMP_LIMIT
-from training.loop import FitResult, Observer, fit
+from training.loop import FitResult, Observer, Rows, fit, generator
 from training.model import Standardiser, TargetScale, build_core, build_predictor
 from training.publication import Workshop
 
@@ -131,9 +131,9 @@ def train(splits: Splits, config: RunConfig, observe: Observer = lambda _: None)
     """Fit a network and put the standardiser and the target's scale around it."""
     inputs = Moments.of(splits.train.X)
     target = Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
-    generator = torch.Generator().manual_seed(config.loop.seed)
-    core = build_core(config.model, len(splits.features), splits.outputs, generator)
-    train_rows, held = (_standardise(split, inputs, target) for split in (splits.train, splits.validation))
+    draws = generator(config.loop.seed, "initialisation")
+    core = build_core(config.model, len(splits.features), splits.outputs, draws)
+    train_rows, held = (_rows(split, inputs, target) for split in (splits.train, splits.validation))
     result = fit(core, train_rows, held, splits.task, config.loop, observe)
     after = _target_scale(core, target) if target else None
     predictor = build_predictor(core, Standardiser(inputs.mean, inputs.deviation), after)
@@ -151,10 +151,10 @@ def _target_scale(core: nn.Sequential, target: Moments) -> TargetScale:
     return TargetScale(mean, float(target.deviation))
 
 
-def _standardise(split: Split, inputs: Moments, target: Moments | None) -> Split:
+def _rows(split: Split, inputs: Moments, target: Moments | None) -> Rows:
     X = ((split.X - inputs.mean) / inputs.deviation).astype(np.float32)
     y = split.y if target is None else ((split.y - target.mean) / target.deviation).astype(np.float32)
-    return Split(X, y)
+    return Rows((torch.from_numpy(X),), torch.from_numpy(y))
 
 
 def _metrics(predictor: nn.Sequential, splits: Splits) -> dict[str, float]:

@@ -1,217 +1,238 @@
-"""fit(core, splits, config) → FitResult: whole tensors in memory, one permutation an epoch, slices of it."""
+"""fit(network, train, validation, …) → FitResult: one permutation an epoch, slices of it, the best state kept."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from training.config import LoopConfig, Task
-from training.data import Split
-from training.errors import TrainingError
-from training.model import BatchNorm
-from training.statistics import reestimate, reestimate_exactly
+from training.errors import DataError, TrainingError
+from training.loop.batches import batches
+from training.loop.checkpoints import Checkpoint, identity
+from training.loop.devices import choose
+from training.loop.evaluation import evaluate
+from training.loop.history import Best, Epoch, FitResult, Incidents, Observer
+from training.loop.losses import Loss, class_weights, row_weights
+from training.loop.rows import Rows
+from training.loop.schedules import SCHEDULES
+from training.loop.seeds import derived, generator
+from training.loop.steps import Stepper
+from training.statistics import flat_channels, norms, reestimate, reestimate_exactly
 
 STATISTICS_ROWS = 4096
 """Rows over which the statistics are re-estimated before each validation; after training it is all rows."""
 
-WARM_UP = 0.2
-"""The share of the steps in which the learning rate rises."""
+UNSTEADY = 16
+"""Batches below this size have moments that say little."""
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one pass over the rows gave.
-
-    Attributes:
-        train_loss: the mean over its steps, with dropout and batch statistics.
-        score: validation accuracy, or R² for a regression; higher is better.
-    """
-
-    number: int
-    of: int
-    train_loss: float
-    validation_loss: float
-    score: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """The history of a fit; the core itself holds the best state.
-
-    Attributes:
-        best: the number of the epoch whose state was kept.
-    """
-
-    epochs: tuple[Epoch, ...]
-    best: int
-
-    @property
-    def seconds_per_epoch(self) -> float:
-        """The median over the epochs, validation included."""
-        return float(np.median([epoch.seconds for epoch in self.epochs]))
-
-
-Observer = Callable[[Epoch], None]
+CHECKPOINT_SECONDS = 5.0
+"""A checkpoint is written after an epoch, if the one before is this old."""
 
 
 def fit(
-    core: nn.Sequential,
-    train: Split,
-    validation: Split,
+    network: nn.Module,
+    train: Rows,
+    validation: Rows,
     task: Task,
     config: LoopConfig,
     observe: Observer = lambda _: None,
+    checkpoint: Path | None = None,
+    *,
+    resume: bool = False,
 ) -> FitResult:
-    """Train the core in place, keep its best state, and give it exact statistics over the training rows.
+    """Train the network in place, keep its best state, and give it exact statistics over the training rows.
 
-    Shape: train.X and validation.X (rows, features), standardised; y class indices or standardised values.
+    Without validation rows the training rows decide which state is best.
+
+    Args:
+        checkpoint: a file for the state of the run.
+        resume: go on from that file, where it exists; the end has the bits of an uninterrupted run.
 
     Raises:
-        TrainingError: the loss is not a finite number any more.
+        DataError: fewer than 2 training rows, or a number in them is not finite.
+        ConfigError: the device is not there, or the checkpoint belongs to another run.
+        TrainingError: the loss is no finite number any more, and no earlier state helps.
     """
-    data = _tensors(train, task)
-    held_out = _tensors(validation, task) if len(validation) else data
-    order = torch.Generator().manual_seed(config.seed)
-    size, epochs = config.batch_size_for(len(train)), config.epochs_for(len(train))
-    steps = epochs * sum(1 for _ in batches(len(train), size))
-    trainer = _Trainer(
-        core, task, size, _optimiser(core, config), learning_rates(config.learning_rate, steps)
-    )
-    history: list[Epoch] = []
-    best = _Best(core)
-    # Dropout draws from the global generator: a fork of it, so that nobody else's draws change.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        for number in range(1, epochs + 1):
-            start = time.perf_counter()
-            loss = trainer.epoch(*data, order)
-            reestimate(core, data[0][:STATISTICS_ROWS])
-            held_loss, score = evaluate(core, *held_out, task)
-            history.append(Epoch(number, epochs, loss, held_loss, score, time.perf_counter() - start))
-            _check_finite(history[-1])
-            observe(history[-1])
-            best.consider(history[-1])
-            if config.patience is not None and number - best.number >= config.patience:
-                break
-    core.load_state_dict(best.state)
-    reestimate_exactly(core, data[0])
-    core.eval()
-    return FitResult(tuple(history), best.number)
+    if len(train) < 2:
+        raise DataError(f"{len(train)} training rows; Batch Normalization needs at least 2")
+    train.check("training")
+    validation.check("validation")
+    device = choose(config)
+    file = Checkpoint(checkpoint, identity(network, train, validation, config)) if checkpoint else None
+    with _moved(network, device), _own_randomness(config.seed, device):
+        run = _Run(network, train.to(device), validation.to(device), task, config)
+        state = file.read() if file and resume else None
+        if state is not None:
+            run.load_state_dict(state)
+        run.finish(observe, file)
+        return run.result()
 
 
-def batches(rows: int, size: int) -> Iterator[slice]:
-    """Slices that cover all rows once, none shorter than 2: a tail of one row joins the batch before it."""
-    size = max(size, 2)
-    start = 0
-    while start < rows:
-        stop = rows if rows - (start + size) < 2 else start + size
-        yield slice(start, stop)
-        start = stop
+class _Run:
+    """A fit under way; between two epochs its state can be written down."""
+
+    def __init__(
+        self, network: nn.Module, train: Rows, validation: Rows, task: Task, config: LoopConfig
+    ) -> None:
+        self._network, self._task, self._config = network, task, config
+        by_class = None
+        if task == "classification" and config.class_weight == "balanced":
+            by_class = class_weights(train.y)
+        self._train = _prepared(train, task, by_class)
+        self._validation = _prepared(validation, task, by_class) if len(validation) else self._train
+        self._size = config.batch_size_for(len(train))
+        self._epochs = config.epochs_for(len(train))
+        steps = self._epochs * (len(train) if self._size == 1 else _count(len(train), self._size))
+        schedule = SCHEDULES[config.schedule](steps, config.warm_up)
+        self._stepper = Stepper(network, Loss.of(task, config), schedule, config, self._size)
+        self._order = generator(config.seed, "order")
+        self._sample = self._sampled(generator(config.seed, "statistics"))
+        self._best, self._history = Best(), list[Epoch]()
+
+    def finish(self, observe: Observer, file: Checkpoint | None) -> None:
+        """All epochs that are left; then the best state, with exact statistics."""
+        for epoch in self._history:
+            observe(epoch)
+        written = time.monotonic()
+        while not self._done():
+            observe(self._epoch())
+            if file and (self._done() or time.monotonic() - written >= CHECKPOINT_SECONDS):
+                file.write(self.state_dict())
+                written = time.monotonic()
+        self._network.load_state_dict(self._best.state)
+        if self._config.exact_statistics or self._config.ema:
+            reestimate_exactly(self._network, self._train.inputs)
+        self._network.eval()
+
+    def result(self) -> FitResult:
+        """The history, once it is finished."""
+        guard = self._stepper.guard
+        incidents = guard.incidents if guard else Incidents()
+        return FitResult(tuple(self._history), self._best.number, incidents, tuple(self._warnings()))
+
+    def _done(self) -> bool:
+        if not self._history:
+            return False
+        last, patience = self._history[-1].number, self._config.patience
+        return last >= self._epochs or (patience is not None and last - self._best.number >= patience)
+
+    def _epoch(self) -> Epoch:
+        start = time.perf_counter()
+        number = len(self._history) + 1
+        permutation = torch.randperm(len(self._train), generator=self._order)
+        done = self._stepper.epoch(self._train, permutation.to(self._train.y.device))
+        trained = time.perf_counter() - start
+        network = self._evaluated()
+        held_loss, score = evaluate(network, self._validation, self._task)
+        self._stepper.schedule.after_epoch(held_loss)
+        epoch = Epoch(
+            *(number, self._epochs, done.loss / max(done.rows, 1), held_loss, score),
+            *(time.perf_counter() - start, self._stepper.rate, done.norm / max(done.steps, 1), trained),
+        )
+        _check_finite(epoch)
+        self._history.append(epoch)
+        self._best.consider(epoch, network)
+        return epoch
+
+    def _evaluated(self) -> nn.Module:
+        """The network whose state counts: the average where there is one, with statistics of its own."""
+        average = self._stepper.average
+        network = average.network if average else self._network
+        if self._config.exact_statistics or average:
+            reestimate(network, self._sample)
+        return network
+
+    def _sampled(self, draws: torch.Generator) -> tuple[Tensor, ...]:
+        """Some training rows by chance, as a table may be sorted."""
+        rows = torch.randperm(len(self._train), generator=draws)[:STATISTICS_ROWS]
+        return self._train.take(rows.to(self._train.y.device)).inputs
+
+    def _warnings(self) -> Iterator[str]:
+        layers = norms(self._network)
+        if layers and self._size == 1:
+            yield "batches of 1 row: Batch Normalization used running statistics; larger batches learn better"
+        elif layers and min(self._size, len(self._train)) < UNSTEADY:
+            size = min(self._size, len(self._train))
+            yield f"batches of {size} rows: the moments of fewer than {UNSTEADY} are unsteady"
+        for name, count in flat_channels(self._network).items():
+            yield f"{name}: {count} channels hardly vary (variance below 10 ε); drift in them is magnified"
+        guard = self._stepper.guard
+        if guard and guard.incidents.skipped:
+            yield _told(guard.incidents)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the epochs to come depend on."""
+        return {
+            "stepper": self._stepper.state_dict(),
+            "best": self._best.state_dict(),
+            "history": [asdict(epoch) for epoch in self._history],
+            "order": self._order.get_state(),
+            "dropout": _random_states(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._stepper.load_state_dict(state["stepper"])
+        self._best.load_state_dict(state["best"])
+        self._history = [Epoch(**epoch) for epoch in state["history"]]
+        self._order.set_state(state["order"])
+        torch.set_rng_state(state["dropout"][0])
+        if len(state["dropout"]) > 1:
+            torch.cuda.set_rng_state(state["dropout"][1])
 
 
-def learning_rates(highest: float, steps: int) -> Iterator[float]:
-    """One cycle: a linear rise, then half a cosine down to nothing (Smith & Topin 2018)."""
-    rising = max(1, round(WARM_UP * steps))
-    for step in range(steps):
-        if step < rising:
-            yield highest * (step + 1) / rising
-        else:
-            yield highest * 0.5 * (1 + math.cos(math.pi * (step - rising + 1) / (steps - rising + 1)))
+def _prepared(rows: Rows, task: Task, by_class: Tensor | None) -> Rows:
+    """With the weight of every row, and targets in the network's shape."""
+    y = rows.y if task == "classification" else rows.y.float().reshape(len(rows), -1)
+    return Rows(rows.inputs, y, row_weights(rows.y, rows.weight, by_class))
 
 
-@torch.no_grad()
-def evaluate(core: nn.Module, X: Tensor, y: Tensor, task: Task) -> tuple[float, float]:
-    """Loss and score in eval mode: accuracy, or R² for a regression."""
-    core.eval()
-    outputs = torch.cat([core(chunk) for chunk in torch.split(X, 8192)])
-    loss = float(_loss(outputs, y, task))
-    if task == "classification":
-        return loss, float((outputs.argmax(1) == y).double().mean())
-    spread = float(y.double().var(correction=0)) if len(y) > 1 else 1.0
-    return loss, 1.0 - loss / (spread or 1.0)
+def _count(rows: int, size: int) -> int:
+    return sum(1 for _ in batches(rows, size))
 
 
-class _Best:
-    """The best state so far: by score, and among equal scores by validation loss."""
-
-    def __init__(self, core: nn.Module) -> None:
-        self._core = core
-        self._key = (-math.inf, -math.inf)
-        self.number = 0
-        self.state = copy.deepcopy(core.state_dict())
-
-    def consider(self, epoch: Epoch) -> None:
-        """Keep the core's state if the epoch was the best."""
-        key = (epoch.score, -epoch.validation_loss)
-        if key > self._key:
-            self._key, self.number = key, epoch.number
-            self.state = copy.deepcopy(self._core.state_dict())
+def _told(incidents: Incidents) -> str:
+    told = f"{incidents.skipped} steps were skipped, as their loss or gradient leapt"
+    if incidents.rollbacks:
+        told += (
+            f"; {incidents.rollbacks} times an earlier state was taken up, "
+            f"in the end with {incidents.rate_factor:.3g} of the learning rate"
+        )
+    return told
 
 
-@dataclass
-class _Trainer:
-    """What one epoch after another needs."""
-
-    core: nn.Sequential
-    task: Task
-    batch_size: int
-    optimiser: torch.optim.Optimizer
-    rates: Iterator[float]
-
-    def epoch(self, X: Tensor, y: Tensor, order: torch.Generator) -> float:
-        """One pass over all rows in a new order; the mean loss of its steps."""
-        self.core.train()
-        permutation = torch.randperm(len(X), generator=order)
-        # One addition per step on the device; reading the number would wait for every step.
-        total = torch.zeros((), dtype=torch.float64)
-        for batch in batches(len(X), self.batch_size):
-            rows = permutation[batch]
-            total += self._step(X.index_select(0, rows), y.index_select(0, rows)) * len(rows)
-        return float(total) / len(X)
-
-    def _step(self, X: Tensor, y: Tensor) -> Tensor:
-        rate = next(self.rates)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = _loss(self.core(X), y, self.task)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        return loss.detach()
+@contextmanager
+def _moved(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """On the device; afterwards on the CPU again, where models are folded."""
+    network.to(device)
+    try:
+        yield
+    finally:
+        network.to("cpu")
 
 
-def _loss(outputs: Tensor, y: Tensor, task: Task) -> Tensor:
-    if task == "classification":
-        return functional.cross_entropy(outputs, y)
-    return functional.mse_loss(outputs, y)
+@contextmanager
+def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Dropout draws from torch's global generator: a fork of it, so that nobody else's draws change."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derived(seed, "dropout"))
+        yield
 
 
-def _tensors(split: Split, task: Task) -> tuple[Tensor, Tensor]:
-    y = torch.from_numpy(split.y)
-    return torch.from_numpy(split.X), y if task == "classification" else y[:, None]
-
-
-def _optimiser(core: nn.Sequential, config: LoopConfig) -> torch.optim.Optimizer:
-    """AdamW that decays the weights of linear layers, never γ, β or biases."""
-    weights = [layer.weight for layer in core if isinstance(layer, nn.Linear)]
-    others = [layer.bias for layer in core if isinstance(layer, nn.Linear) and layer.bias is not None]
-    others += [p for layer in core if isinstance(layer, BatchNorm) for p in layer.parameters()]
-    groups = [
-        {"params": weights, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+def _random_states() -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else states
 
 
 def _check_finite(epoch: Epoch) -> None:
     if not math.isfinite(epoch.train_loss) or not math.isfinite(epoch.validation_loss):
-        raise TrainingError(f"the loss is {epoch.train_loss} in epoch {epoch.number}: try a lower --lr")
+        worse = epoch.train_loss if not math.isfinite(epoch.train_loss) else epoch.validation_loss
+        raise TrainingError(f"the loss is {worse} in epoch {epoch.number}: try a lower --lr")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,9 +90,7 @@ class _Population:
         shift = centre - self.mean.to(centre.device)
         total = self.count + size
         self.mean = self.mean.to(centre.device) + shift * (size / total)
-        self.squares = (
-            self.squares.to(centre.device) + var * size + shift**2 * (self.count * size / total)
-        )
+        self.squares = self.squares.to(centre.device) + var * size + shift**2 * (self.count * size / total)
         self.count = total
 
     def give(self, layer: nn.Module) -> None:
@@ -130,11 +128,9 @@ def _layer_by_layer(network: nn.Module, tensors: tuple[Tensor, ...]) -> None:
             raise _ReachedError
 
         with _hooked([target], look):
-            for chunk in zip(*(tensor.split(CHUNK) for tensor in tensors), strict=True):
-                try:
+            for chunk in zip(*(torch.split(tensor, CHUNK) for tensor in tensors), strict=True):
+                with suppress(_ReachedError):
                     network(*chunk)
-                except _ReachedError:
-                    pass
         population.give(target)
 
 

@@ -1,14 +1,14 @@
 """The training loop: tensors and a network in, the network at its best out.
 
-    seeds      one generator per purpose, all from one seed
-    rows       whole tensors in memory
-    batches    slices that cover every row once
-    losses     what is minimised
-    schedules  the learning rate of each step
-    groups, optimisers, averaging   what a step does to the weights
-    spikes, snapshots, diagnosis    what happens when a step goes wrong
-    evaluation, history, checkpoints
-    steps, fit the loop itself
+seeds      one generator per purpose, all from one seed
+rows       whole tensors in memory
+batches    slices that cover every row once
+losses     what is minimised
+schedules  the learning rate of each step
+groups, optimisers, averaging   what a step does to the weights
+spikes, snapshots, diagnosis    what happens when a step goes wrong
+evaluation, history, checkpoints
+steps, fit the loop itself
 """
 
 from training.loop.batches import batches, single_rows

@@ -26,8 +26,9 @@ def evaluate(network: nn.Module, rows: Rows, task: Task, loss: Loss | None = Non
 
 def predict(network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     """The network's answers, in float32. Shape: inputs (rows, ...) → (rows, outputs)."""
-    chunks = zip(*(tensor.split(CHUNK) for tensor in inputs), strict=True)
-    return torch.cat([network(*chunk) for chunk in chunks]).float()
+    chunks = zip(*(torch.split(tensor, CHUNK) for tensor in inputs), strict=True)
+    outputs: list[Tensor] = [network(*chunk) for chunk in chunks]
+    return torch.cat(outputs).float()
 
 
 def _r2(outputs: Tensor, y: Tensor, weight: Tensor | None) -> float:
@@ -42,4 +43,5 @@ def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return values.mean(dim=0)
     share = weight.double() / weight.double().sum().clamp(min=torch.finfo(torch.float64).tiny)
-    return torch.tensordot(share, values, dims=1)
+    mean: Tensor = torch.tensordot(share, values, dims=1)
+    return mean

@@ -1,4 +1,4 @@
-"""fit(network, train, validation, …) → FitResult: one permutation an epoch, slices of it, the best state kept."""
+"""fit(network, train, …) → FitResult: one permutation an epoch, slices of it, the best state kept."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 def _random_states() -> list[Tensor]:
     states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else states
+    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
 
 
 def _check_finite(epoch: Epoch) -> None:

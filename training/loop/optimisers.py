@@ -84,7 +84,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": 1e-3, "weight_decay": 0.0, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002 - as torch calls it
         """Move every matrix by its gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:

@@ -26,7 +26,7 @@ class Schedule:
         """The share of the highest rate for the step, counted from 0; in (0, 1]."""
         return min(1.0, (step + 1) / self._rising)
 
-    def momentum(self, step: int) -> float | None:
+    def momentum(self, step: int) -> float | None:  # noqa: ARG002 - of one kind of schedule
         """AdamW's first β for the step; None leaves it alone."""
         return None
 

@@ -9,6 +9,10 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from torch import nn
+
+from training.statistics import norms
+
 EVERY = 128
 """Steps between two snapshots: copying all state then costs about a hundredth of a step."""
 
@@ -44,6 +48,13 @@ class Snapshots:
         self._newest, self._steps = self._trusted, 0
         for name, part in self._parts.items():
             part.load_state_dict(copy.deepcopy(self._trusted[name]))
+
+    def restore_statistics(self, network: nn.Module) -> None:
+        """Take up the newest running statistics: a step that was not taken has left its mark on them."""
+        known = self._newest["network"]
+        for name, layer in norms(network).items():
+            for buffer, value in layer.named_buffers():
+                value.copy_(known[f"{name}.{buffer}" if name else buffer])
 
     def _copy(self) -> dict[str, Any]:
         return {name: copy.deepcopy(part.state_dict()) for name, part in self._parts.items()}

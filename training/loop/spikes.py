@@ -140,9 +140,7 @@ class SpikeGuard:
     def _rolled_back(self) -> None:
         factor = 0.25 if self._since_rollback < SOON else 0.5
         done = self.incidents
-        self.incidents = replace(
-            done, rollbacks=done.rollbacks + 1, rate_factor=done.rate_factor * factor
-        )
+        self.incidents = replace(done, rollbacks=done.rollbacks + 1, rate_factor=done.rate_factor * factor)
         self._skipped, self._since_rollback = 0.0, 0
         for memory in (self._loss.recent, self._norm.recent, self._last):
             memory.clear()

@@ -130,6 +130,8 @@ class Stepper:
             self._stop(rows)
         if verdict is Verdict.ROLL_BACK and self._snapshots:
             self._snapshots.restore()
+        elif self._snapshots and not self._config.exact_statistics:
+            self._snapshots.restore_statistics(self.network)
         return False
 
     def _stop(self, rows: Rows) -> None:

@@ -17,26 +17,21 @@ class Average:
 
     Attributes:
         network: the twin.
+        steps: how many weights were taken in.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network)
-        self._decay, self._steps = decay, 0
+        self._decay, self.steps = decay, 0
         self._live = [parameter.detach() for parameter in network.parameters()]
         self._mean = [parameter.detach() for parameter in self.network.parameters()]
 
     def update(self) -> None:
         """Take in the present weights."""
-        self._steps += 1
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        self.steps += 1
+        decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self._mean, self._live, 1 - decay)
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        """What a resumed run needs."""
-        return {"steps": self._steps, **{f"mean{i}": mean for i, mean in enumerate(self._mean)}}
-
-    def load_state_dict(self, state: dict[str, Tensor | int]) -> None:
-        """Go on from there."""
-        self._steps = int(state["steps"])
-        for number, mean in enumerate(self._mean):
-            mean.copy_(torch.as_tensor(state[f"mean{number}"]))
+    def tensors(self) -> list[Tensor]:
+        """The averages."""
+        return self._mean

@@ -103,10 +103,11 @@ class _Run:
             observe(epoch)
         written = time.monotonic()
         while not self._done():
-            observe(self._epoch())
+            epoch = self._epoch()
             if file and (self._done() or time.monotonic() - written >= CHECKPOINT_SECONDS):
                 file.write(self.state_dict())
                 written = time.monotonic()
+            observe(epoch)
         self._network.load_state_dict(self._best.state)
         if self._config.exact_statistics or self._config.ema:
             reestimate_exactly(self._network, self._train.inputs)

@@ -8,7 +8,6 @@ so that it is as long as AdamW's and the same learning rate suits both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -36,6 +35,7 @@ class Optimiser:
         if rest:
             settings = [self._settings(group) for group in rest]
             self._parts.append(torch.optim.AdamW(settings, lr=self._rate, fused=True))
+        self._make_state()
 
     def _settings(self, group: Group) -> dict[str, Any]:
         return {
@@ -44,6 +44,16 @@ class Optimiser:
             "lr": self._rate * group.rate_scale,
             "rate_scale": group.rate_scale,
         }
+
+    def _make_state(self) -> None:
+        """Let the optimisers make their tensors, which they do in their first step: by one that moves
+        nothing. So the tensors are there from the start, and stay the same ones."""
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        self.step(0.0)
+        self.forget_gradients()
+        for tensor in self.tensors():
+            tensor.zero_()
 
     def step(self, factor: float, momentum: float | None = None) -> None:
         """Move every parameter by its gradient, at a share of the highest rate."""
@@ -64,14 +74,12 @@ class Optimiser:
         """Those that the last backward pass made."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs."""
-        return {str(number): part.state_dict() for number, part in enumerate(self._parts)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        for number, part in enumerate(self._parts):
-            part.load_state_dict(state[str(number)])
+    def tensors(self) -> list[Tensor]:
+        """The optimisers' own state: moments and counts of steps."""
+        states = [
+            part.state[p] for part in self._parts for group in part.param_groups for p in group["params"]
+        ]
+        return [state[name] for state in states for name in sorted(state)]
 
 
 class Muon(torch.optim.Optimizer):

@@ -1,68 +1,64 @@
 """Snapshots: states that training can go back to.
 
-The newest is not trusted yet, as a fault shows some steps after it was made; one interval later it is.
+The newest are not trusted yet, as a fault shows some steps after it was made: the oldest of `KEPT` is taken
+up. All tensors live as long as the run, so a snapshot is one copy into memory that is there already.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor
 
-from training.statistics import norms
+EVERY = 32
+"""Accepted steps between two snapshots."""
 
-EVERY = 128
-"""Steps between two snapshots: copying all state then costs about a hundredth of a step."""
-
-
-class Stateful(Protocol):
-    """What can be put back."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """Its state."""
-        ...
-
-    def load_state_dict(self, state: Any) -> Any:
-        """Take it up again."""
-        ...
+KEPT = 3
 
 
 class Snapshots:
-    """The state of several parts, now and then."""
+    """The state of a run's tensors, now and then."""
 
-    def __init__(self, parts: Mapping[str, Stateful]) -> None:
-        self._parts = parts
-        self._trusted = self._newest = self._copy()
+    def __init__(self, live: Sequence[Tensor]) -> None:
+        self._live = list(live)
+        self._kept = deque([[tensor.clone() for tensor in self._live] for _ in range(KEPT)], KEPT)
         self._steps = 0
 
+    @torch.no_grad()
     def after_step(self, calm: bool) -> None:
         """Keep the present state, if it is time to and all was well lately."""
         self._steps += 1
         if self._steps >= EVERY and calm:
-            self._trusted, self._newest, self._steps = self._newest, self._copy(), 0
+            oldest = self._kept.popleft()
+            torch._foreach_copy_(oldest, self._live)
+            self._kept.append(oldest)
+            self._steps = 0
 
+    @torch.no_grad()
     def restore(self) -> None:
-        """Take up the trusted state again."""
-        self._newest, self._steps = self._trusted, 0
-        for name, part in self._parts.items():
-            part.load_state_dict(copy.deepcopy(self._trusted[name]))
+        """Take up the oldest state again; what came after it is not worth keeping."""
+        oldest = self._kept[0]
+        torch._foreach_copy_(self._live, oldest)
+        for later in list(self._kept)[1:]:
+            torch._foreach_copy_(later, oldest)
+        self._steps = 0
 
-    def restore_statistics(self, network: nn.Module) -> None:
-        """Take up the newest running statistics: a step that was not taken has left its mark on them."""
-        known = self._newest["network"]
-        for name, layer in norms(network).items():
-            for buffer, value in layer.named_buffers():
-                value.copy_(known[f"{name}.{buffer}" if name else buffer])
-
-    def _copy(self) -> dict[str, Any]:
-        return {name: copy.deepcopy(part.state_dict()) for name, part in self._parts.items()}
+    @torch.no_grad()
+    def restore_only(self, which: Sequence[int]) -> None:
+        """Give some of the tensors, by their places, their newest kept values."""
+        for place in which:
+            self._live[place].copy_(self._kept[-1][place])
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"trusted": self._trusted, "newest": self._newest, "steps": self._steps}
+        return {"kept": [list(kept) for kept in self._kept], "steps": self._steps}
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._trusted, self._newest, self._steps = state["trusted"], state["newest"], state["steps"]
+        for kept, saved in zip(self._kept, state["kept"], strict=True):
+            torch._foreach_copy_(kept, saved)
+        self._steps = state["steps"]

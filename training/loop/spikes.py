@@ -5,9 +5,10 @@ accepted steps: a step is skipped where one of them is more than `DEVIATIONS` ro
 `FACTOR` times above it, and higher than at the start of training. A step whose loss or gradient is not
 finite is always skipped.
 
-`REPEATED` skipped steps in short order, or a median loss that has lost half of what training had gained,
-mean that the weights are bad already. Then an earlier state is taken up with half the learning rate, and a
-quarter of it where that happens again soon.
+The weights themselves are bad when steps are skipped again and again, and when the loss stays up: when a
+tenth of what training had gained is lost, beyond what the losses' scatter explains. Then an earlier state is
+taken up with half the learning rate, and a quarter of it where that happens again soon. What made steps leap
+may pass: after a calm while the rate is restored, once.
 """
 
 from __future__ import annotations
@@ -22,18 +23,23 @@ from typing import Any
 from training.loop.history import Incidents
 
 WINDOW = 64
+EVERY = 8
+"""After so many accepted steps the limits are computed anew, and it is seen whether the loss stays up."""
 FIRST = 16
 """How many steps tell what is ordinary at the start."""
-EVERY = 16
-"""After so many accepted steps the limits are computed anew."""
 DEVIATIONS = 8.0
 FACTOR = 6.0
 REPEATED = 3.0
 FORGIVEN = 1 / 8
 """What an accepted step takes off the count of skipped ones."""
+HOPELESS = 20
+"""Steps skipped in a row after which no change for the better is waited for."""
 SOON = 256
+CALM = 64
 MOST_ROLLBACKS = 12
-LOST = 0.5
+RISEN = 3.0
+"""A median of `EVERY` losses so many deviations above the ordinary one is no chance."""
+LOST = 0.1
 
 
 class Verdict(Enum):
@@ -47,46 +53,66 @@ class Verdict(Enum):
 
 @dataclass
 class _Ordinary:
-    """The running median of one positive number and the limit that follows from it."""
+    """The running median of one positive number, its scatter, and the limit that follows; of logarithms."""
 
-    limit: float = math.inf
+    middle: float = math.nan
+    deviation: float = math.nan
     start: float = math.nan
+    limit: float = math.inf
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     def add(self, value: float) -> None:
+        """Take in one more."""
         self.recent.append(math.log(max(value, 1e-30)))
 
     def update(self) -> None:
         """A limit from what was seen; the first one also says what was ordinary at the start."""
-        middle = statistics.median(self.recent)
+        self.middle = statistics.median(self.recent)
+        self.deviation = 1.4826 * statistics.median(abs(value - self.middle) for value in self.recent)
         if math.isnan(self.start):
-            self.start = middle
-        deviation = 1.4826 * statistics.median(abs(value - middle) for value in self.recent)
-        limit = max(middle + max(DEVIATIONS * deviation, math.log(FACTOR)), self.start)
-        self.limit = math.exp(min(limit, 700.0))
+            self.start = self.middle
+        limit = self.middle + max(DEVIATIONS * self.deviation, math.log(FACTOR))
+        self.limit = math.exp(min(max(limit, self.start), 700.0))
+
+    def latest(self) -> float:
+        """The median of the last few."""
+        return statistics.median(list(self.recent)[-EVERY:])
+
+    def as_tuple(self) -> tuple[float, float, float, float, list[float]]:
+        """All of it, in plain values."""
+        return self.middle, self.deviation, self.start, self.limit, list(self.recent)
+
+    @classmethod
+    def from_tuple(cls, state: Any) -> _Ordinary:
+        """The same again."""
+        middle, deviation, start, limit, recent = state
+        return cls(middle, deviation, start, limit, deque(recent, maxlen=WINDOW))
 
 
 class SpikeGuard:
-    """Judges each step by its loss and its gradient's norm."""
+    """Judges each step by its loss and its gradient's norm.
+
+    Attributes:
+        in_a_row: how many steps were skipped since the last one that was taken.
+    """
+
+    _NUMBERS = ("_lowest", "_skipped", "in_a_row", "_accepted", "_since_rollback", "_restore")
 
     def __init__(self) -> None:
         self.incidents = Incidents()
         self._loss, self._norm = _Ordinary(), _Ordinary()
-        self._last: deque[float] = deque(maxlen=2 * EVERY)
         self._lowest = math.inf
         self._skipped, self._accepted, self._since_rollback = 0.0, 0, SOON
+        self.in_a_row = 0
+        self._restore = 1.0
+        """What the rate is to be multiplied with once it is calm; 1 for nothing."""
 
     def judge(self, loss: float, norm: float) -> Verdict:
         """What is to be done with the step."""
         finite = math.isfinite(loss) and math.isfinite(norm)
         if finite and loss <= self._loss.limit and norm <= self._norm.limit:
             return self._accept(loss, norm)
-        more = replace(self.incidents, skipped=self.incidents.skipped + 1)
-        self.incidents = more if finite else replace(more, not_finite=more.not_finite + 1)
-        self._skipped += 1
-        if self._skipped < REPEATED:
-            return Verdict.SKIP
-        return self._repeated(finite)
+        return self._refuse(finite)
 
     @property
     def calm(self) -> bool:
@@ -96,70 +122,81 @@ class SpikeGuard:
     def _accept(self, loss: float, norm: float) -> Verdict:
         self._loss.add(loss)
         self._norm.add(norm)
-        self._last.append(loss)
         self._accepted += 1
         self._since_rollback += 1
+        self.in_a_row = 0
         self._skipped = max(0.0, self._skipped - FORGIVEN)
-        if self._accepted % EVERY == 0 and len(self._loss.recent) >= FIRST:
-            self._loss.update()
-            self._norm.update()
-            if self._lost() and self._may_roll_back:
-                self._rolled_back()
-                return Verdict.ROLL_BACK
+        if self._since_rollback == CALM and self._restore != 1.0:
+            self._change_rate(self._restore)
+            self._restore = 1.0
+        if self._accepted % EVERY or len(self._loss.recent) < FIRST:
+            return Verdict.TAKE
+        if self._stays_up() and self._may_roll_back:
+            self._roll_back(lasting=True)
+            return Verdict.ROLL_BACK
+        self._loss.update()
+        self._norm.update()
+        self._lowest = min(self._lowest, self._loss.middle)
         return Verdict.TAKE
 
-    def _lost(self) -> bool:
-        """Whether the median loss of the last steps is halfway back to where it was at the start, or far
-        above that; in both cases beyond what their scatter explains."""
-        if len(self._last) < 2 * EVERY:
-            return False
-        middle = statistics.median(self._last)
-        scatter = statistics.median(abs(loss - middle) for loss in self._last)
-        start = math.exp(self._loss.start)
-        lowest = self._lowest = min(self._lowest, middle)
-        halfway = lowest + LOST * (start - lowest)
-        return middle > lowest + 4 * scatter and (middle > max(halfway, lowest) or middle > 2 * start)
+    def _refuse(self, finite: bool) -> Verdict:
+        more = replace(self.incidents, skipped=self.incidents.skipped + 1)
+        self.incidents = more if finite else replace(more, not_finite=more.not_finite + 1)
+        self.in_a_row += 1
+        self._skipped += 1
+        if self.in_a_row >= HOPELESS:
+            return Verdict.STOP if not finite else self._give_in()
+        if self._skipped < REPEATED or self.in_a_row > REPEATED or not self._may_roll_back:
+            return Verdict.SKIP
+        self._roll_back(lasting=False)
+        return Verdict.ROLL_BACK
 
-    def _repeated(self, finite: bool) -> Verdict:
-        if not self._since_rollback and not finite:
-            return Verdict.STOP
-        if self._may_roll_back:
-            self._rolled_back()
-            return Verdict.ROLL_BACK
-        if not finite:
-            return Verdict.STOP
-        # Nothing helped: these losses are the ordinary ones now.
-        self._loss.limit = self._norm.limit = math.inf
-        self._skipped = 0.0
+    def _stays_up(self) -> bool:
+        """Whether the last losses are all but certainly worse than those before, by a part of what training
+        had gained."""
+        loss = self._loss
+        if math.isnan(loss.middle):
+            return False
+        lost = math.exp(self._lowest) + LOST * (math.exp(loss.start) - math.exp(self._lowest))
+        limit = loss.middle + max(RISEN * loss.deviation, math.log(2.0))
+        return loss.latest() > max(limit, math.log(lost))
+
+    def _give_in(self) -> Verdict:
+        """These losses are the ordinary ones now."""
+        for memory in (self._loss, self._norm):
+            memory.limit = math.inf
+            memory.recent.clear()
+        self.in_a_row, self._skipped = 0, 0.0
         return Verdict.TAKE
 
     @property
     def _may_roll_back(self) -> bool:
         return self.incidents.rollbacks < MOST_ROLLBACKS
 
-    def _rolled_back(self) -> None:
-        factor = 0.25 if self._since_rollback < SOON else 0.5
-        done = self.incidents
-        self.incidents = replace(done, rollbacks=done.rollbacks + 1, rate_factor=done.rate_factor * factor)
+    def _roll_back(self, lasting: bool) -> None:
+        again = self._since_rollback < SOON
+        factor = 0.25 if again else 0.5
+        self._restore = 1.0 if lasting or again else 1 / factor
+        self._change_rate(factor)
+        self.incidents = replace(self.incidents, rollbacks=self.incidents.rollbacks + 1)
         self._skipped, self._since_rollback = 0.0, 0
-        for memory in (self._loss.recent, self._norm.recent, self._last):
-            memory.clear()
+        # The losses before are still what is ordinary in the state that is taken up; the last few are not.
+        for memory in (self._loss, self._norm):
+            for _ in range(min(EVERY, len(memory.recent))):
+                memory.recent.pop()
+
+    def _change_rate(self, factor: float) -> None:
+        self.incidents = replace(self.incidents, rate_factor=self.incidents.rate_factor * factor)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        names = ("_lowest", "_skipped", "_accepted", "_since_rollback")
-        state: dict[str, Any] = {name: getattr(self, name) for name in names}
-        for name in ("_loss", "_norm"):
-            ordinary: _Ordinary = getattr(self, name)
-            state[name] = (ordinary.limit, ordinary.start, list(ordinary.recent))
-        return state | {"_last": list(self._last), "incidents": vars(self.incidents)}
+        numbers = {name: getattr(self, name) for name in self._NUMBERS}
+        ordinary = {"loss": self._loss.as_tuple(), "norm": self._norm.as_tuple()}
+        return {**numbers, **ordinary, "incidents": dict(vars(self.incidents))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        for name in ("_lowest", "_skipped", "_accepted", "_since_rollback"):
+        for name in self._NUMBERS:
             setattr(self, name, state[name])
-        for name in ("_loss", "_norm"):
-            limit, start, recent = state[name]
-            setattr(self, name, _Ordinary(limit, start, deque(recent, maxlen=WINDOW)))
-        self._last = deque(state["_last"], maxlen=2 * EVERY)
+        self._loss, self._norm = _Ordinary.from_tuple(state["loss"]), _Ordinary.from_tuple(state["norm"])
         self.incidents = Incidents(**state["incidents"])

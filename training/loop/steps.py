@@ -20,7 +20,7 @@ from training.loop.losses import Loss
 from training.loop.optimisers import Optimiser
 from training.loop.rows import Rows
 from training.loop.schedules import Schedule
-from training.loop.snapshots import Snapshots, Stateful
+from training.loop.snapshots import Snapshots
 from training.loop.spikes import SpikeGuard, Verdict
 from training.statistics import norms, reestimate
 
@@ -56,11 +56,13 @@ class Stepper:
         self.guard = SpikeGuard() if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
-        parts: dict[str, Stateful] = {"network": network, "optimiser": self._optimiser}
+        own = network.state_dict()
+        parameters = {name for name, _ in network.named_parameters()}
+        self._buffers = [place for place, name in enumerate(own) if name not in parameters]
+        self._tensors = [*own.values(), *self._optimiser.tensors()]
         if self.average:
-            parts["average"] = self.average
-        self._parts = parts
-        self._snapshots = Snapshots(parts) if self.guard else None
+            self._tensors += self.average.tensors()
+        self._snapshots = Snapshots(self._tensors) if self.guard else None
 
     @property
     def rate(self) -> float:
@@ -131,25 +133,36 @@ class Stepper:
         if verdict is Verdict.ROLL_BACK and self._snapshots:
             self._snapshots.restore()
         elif self._snapshots and not self._config.exact_statistics:
-            self._snapshots.restore_statistics(self.network)
+            # A step that is not taken has left its mark on the running averages.
+            self._snapshots.restore_only(self._buffers)
         return False
 
     def _stop(self, rows: Rows) -> None:
         where = first_not_finite(self.network, lambda: self._forward(rows))
+        first = self.step + 2 - (self.guard.in_a_row if self.guard else 1)
         raise TrainingError(
-            f"step {self.step + 1}: the loss or its gradient is not finite, again and again; {where}: "
-            "try a lower --lr or --clip 1"
+            f"step {first} and every one up to {self.step + 1}: the loss or its gradient is not finite; "
+            f"{where}: try a lower --lr or --clip 1"
         )
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        more = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
-        parts = {**self._parts, **{name: part for name, part in more.items() if part}}
-        return {"step": self.step, **{name: part.state_dict() for name, part in parts.items()}}
+        named = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
+        return {
+            "step": self.step,
+            "averaged": self.average.steps if self.average else 0,
+            "tensors": list(self._tensors),
+            **{name: part.state_dict() for name, part in named.items() if part},
+        }
 
+    @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.step = state["step"]
-        more = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
-        for name, part in {**self._parts, **{n: p for n, p in more.items() if p}}.items():
-            part.load_state_dict(state[name])
+        if self.average:
+            self.average.steps = state["averaged"]
+        torch._foreach_copy_(self._tensors, state["tensors"])
+        named = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
+        for name, part in named.items():
+            if part:
+                part.load_state_dict(state[name])

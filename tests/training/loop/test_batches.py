@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def test_every_row_comes_once_for_all_small_tables_and_batches() -> None:
             slices = list(batches(rows, size))
             lengths = [batch.stop - batch.start for batch in slices]
             assert covered(slices, rows) == list(range(rows))
-            assert 2 <= min(lengths)
+            assert min(lengths) >= 2
             assert max(lengths) <= max(size, 2) + 1
 
 
@@ -23,7 +25,7 @@ def test_large_tables_are_covered_too(rows: int, size: int) -> None:
     slices = list(batches(rows, size))
     assert slices[0].start == 0
     assert slices[-1].stop == rows
-    assert all(one.stop == two.start for one, two in zip(slices, slices[1:], strict=False))
+    assert all(one.stop == two.start for one, two in pairwise(slices))
     assert all(batch.stop - batch.start >= 2 for batch in slices)
 
 

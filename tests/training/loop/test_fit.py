@@ -128,7 +128,8 @@ def test_a_sorted_table_does_not_mislead_validation(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys.modules["training.loop.fit"], "STATISTICS_ROWS", 50)
     rows = blobs(400)
     order = rows.inputs[0][:, 0].argsort()
-    result = fit(core(), rows.take(order), blobs(100, 1), "classification", quick(epochs=10))
+    config = quick(epochs=10, learning_rate=0.02)
+    result = fit(core(), rows.take(order), blobs(100, 1), "classification", config)
     assert result.epochs[-1].score > 0.9
 
 
@@ -198,7 +199,7 @@ def test_weights_of_rows_decide_what_is_learnt() -> None:
         weight = torch.where(y == heavy, 5.0, 1.0)
         rows = Rows((torch.cat([x, x]),), y, weight)
         network = core(dropout=0.0)
-        fit(network, rows, rows, "classification", quick(epochs=10))
+        fit(network, rows, rows, "classification", quick(epochs=10, learning_rate=0.02))
         assert (network(x).argmax(1) == heavy).float().mean() > 0.95
 
 
@@ -227,7 +228,8 @@ def test_several_inputs_reach_the_network() -> None:
 
     rows = blobs(100)
     rows = Rows((rows.inputs[0], torch.arange(200).reshape(100, 2) % 3), rows.y)
-    result = fit(Two(), rows, rows, "classification", quick(epochs=10, ema=0.9))
+    config = quick(epochs=10, ema=0.9, learning_rate=0.02)
+    result = fit(Two(), rows, rows, "classification", config)
     assert result.epochs[-1].score > 0.9
 
 

@@ -37,7 +37,7 @@ class Faulty(nn.Module):
 
 def run(task: str, bad: range = range(0), factor: float = 1.0, **options: object) -> FitResult:
     train, held, outputs = TABLES[task]
-    network = Faulty(core(outputs, hidden=(16, 16)), bad, factor)
+    network = Faulty(core(outputs, hidden=(32, 32)), bad, factor)
     config = LoopConfig(**({"epochs": 12, "batch_size": 32} | options))  # type: ignore[arg-type]
     return fit(network, train, held, task, config)  # type: ignore[arg-type]
 
@@ -92,9 +92,11 @@ def test_a_rate_a_hundred_times_too_high_is_lowered(task: str, clean: dict[str, 
 
 @pytest.mark.parametrize("steps", [range(1, 10**9), range(100, 10**9)], ids=["always", "from-step-100"])
 def test_numbers_that_stay_infinite_stop_the_run_with_the_layer_and_the_step(steps: range) -> None:
-    with pytest.raises(TrainingError, match=r"^step \d+: .*the output of the network \(Faulty\)") as stopped:
+    with pytest.raises(
+        TrainingError, match=r"^step \d+ and .*the output of the network \(Faulty\)"
+    ) as stopped:
         run("classification", steps, math.inf)
-    assert int(str(stopped.value).split()[1].rstrip(":")) - steps.start < 10
+    assert int(str(stopped.value).split()[1]) == steps.start
 
 
 class _Overflowing(nn.Module):
@@ -163,7 +165,7 @@ def test_a_loss_that_falls_by_orders_of_magnitude_is_ordinary() -> None:
 def test_the_guard_goes_on_from_its_state() -> None:
     one, other = SpikeGuard(), SpikeGuard()
     for step in range(FIRST * 3):
-        one.judge(1.0 + step % 3, 1.0)
+        one.judge(1.0 + step % 3 / 10, 1.0)
     other.load_state_dict(one.state_dict())
     assert other.judge(100.0, 1.0) is one.judge(100.0, 1.0) is Verdict.SKIP
     assert other.state_dict() == one.state_dict()

@@ -37,8 +37,8 @@ HOPELESS = 20
 SOON = 256
 CALM = 64
 MOST_ROLLBACKS = 12
-RISEN = 3.0
-"""A median of `EVERY` losses so many deviations above the ordinary one is no chance."""
+RISEN = 1.5
+"""A median of `EVERY` losses so many deviations above the ordinary one: its own error is 0.44 of one."""
 LOST = 0.1
 
 

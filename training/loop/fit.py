@@ -108,6 +108,7 @@ class _Run:
                 file.write(self.state_dict())
                 written = time.monotonic()
             observe(epoch)
+        self._check_steps()
         self._network.load_state_dict(self._best.state)
         if self._config.exact_statistics or self._config.ema:
             reestimate_exactly(self._network, self._train.inputs)
@@ -115,15 +116,27 @@ class _Run:
 
     def result(self) -> FitResult:
         """The history, once it is finished."""
-        guard = self._stepper.guard
-        incidents = guard.incidents if guard else Incidents()
-        return FitResult(tuple(self._history), self._best.number, incidents, tuple(self._warnings()))
+        history, warnings = tuple(self._history), tuple(self._warnings())
+        return FitResult(history, self._best.number, self._incidents(), warnings)
 
     def _done(self) -> bool:
         if not self._history:
             return False
         last, patience = self._history[-1].number, self._config.patience
         return last >= self._epochs or (patience is not None and last - self._best.number >= patience)
+
+    def _check_steps(self) -> None:
+        """A network that took few of its steps has learnt little, however finite its numbers are."""
+        incidents = self._incidents()
+        if 2 * incidents.skipped > self._stepper.step:
+            raise TrainingError(
+                f"{incidents.skipped} of {self._stepper.step} steps were skipped, as their loss or gradient "
+                "leapt or was not finite: try a lower --lr"
+            )
+
+    def _incidents(self) -> Incidents:
+        guard = self._stepper.guard
+        return guard.incidents if guard else Incidents()
 
     def _epoch(self) -> Epoch:
         start = time.perf_counter()
@@ -165,9 +178,8 @@ class _Run:
             yield f"batches of {size} rows: the moments of fewer than {UNSTEADY} are unsteady"
         for name, count in flat_channels(self._network).items():
             yield f"{name}: {count} channels hardly vary (variance below 10 ε); drift in them is magnified"
-        guard = self._stepper.guard
-        if guard and guard.incidents.skipped:
-            yield _told(guard.incidents)
+        if self._incidents().skipped:
+            yield _told(self._incidents())
 
     def state_dict(self) -> dict[str, Any]:
         """All that the epochs to come depend on."""

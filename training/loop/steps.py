@@ -126,12 +126,12 @@ class Stepper:
             if self.average:
                 self.average.update()
             if self._snapshots and self.guard:
-                self._snapshots.after_step(self.guard.calm)
+                self._snapshots.after_step(self.guard.calm, self.guard.middle)
             return True
         if verdict is Verdict.STOP:
             self._stop(rows)
         if verdict is Verdict.ROLL_BACK and self._snapshots:
-            self._snapshots.restore()
+            self._snapshots.restore(best=bool(self.guard and self.guard.far))
         elif self._snapshots and not self._config.exact_statistics:
             # A step that is not taken has left its mark on the running averages.
             self._snapshots.restore_only(self._buffers)

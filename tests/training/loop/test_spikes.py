@@ -90,6 +90,13 @@ def test_a_rate_a_hundred_times_too_high_is_lowered(task: str, clean: dict[str, 
     assert best(run(task, learning_rate=0.3)) > clean[task] - 0.01 * abs(clean[task])
 
 
+def test_a_network_without_normalisation_survives_such_a_rate_too(clean: dict[str, float]) -> None:
+    train, held, _ = TABLES["classification"]
+    config = LoopConfig(epochs=12, batch_size=32, learning_rate=0.3)
+    result = fit(core(hidden=(64, 64), batch_norm=False), train, held, "classification", config)
+    assert best(result) > 0.99 * clean["classification"]
+
+
 @pytest.mark.parametrize("steps", [range(1, 10**9), range(100, 10**9)], ids=["always", "from-step-100"])
 def test_numbers_that_stay_infinite_stop_the_run_with_the_layer_and_the_step(steps: range) -> None:
     with pytest.raises(
@@ -179,3 +186,8 @@ def test_rows_without_a_fault_train_the_same_with_and_without_the_guard() -> Non
         fit(network, rows, rows, "classification", LoopConfig(epochs=3, batch_size=32, spike_guard=guard))
         states.append(network.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_run_that_skips_most_of_its_steps_is_no_run() -> None:
+    with pytest.raises(TrainingError, match="try a lower --lr"):
+        run("classification", epochs=1, learning_rate=1e30)

@@ -8,62 +8,49 @@ so that it is as long as AdamW's and the same learning rate suits both.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from training.config import LoopConfig
-from training.loop.groups import Group, groups
+from training.loop.groups import groups
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 
 
+class Rule(Protocol):
+    """How the parameters of one group move."""
+
+    def step(self, rate: float, momentum: float | None) -> None:
+        """Move them by their gradients."""
+        ...
+
+    def tensors(self) -> list[Tensor]:
+        """The state of the rule, which lives as long as it does."""
+        ...
+
+
 class Optimiser:
-    """One or two optimisers as one, whose groups keep their own scale of the rate."""
+    """A rule for each group of parameters, with its own scale of the rate."""
 
     def __init__(self, network: nn.Module, config: LoopConfig) -> None:
-        self._rate, self._decay = config.learning_rate, config.weight_decay
+        self._rate = config.learning_rate
         everything = groups(network)
         self.parameters = [p for group in everything for p in group.parameters]
-        hidden = [group for group in everything if group.orthogonal and config.optimizer == "muon"]
-        rest = [group for group in everything if group not in hidden]
-        self._parts: list[torch.optim.Optimizer] = []
-        if hidden:
-            self._parts.append(Muon([self._settings(group) for group in hidden]))
-        if rest:
-            settings = [self._settings(group) for group in rest]
-            self._parts.append(torch.optim.AdamW(settings, lr=self._rate, fused=True))
-        self._make_state()
-
-    def _settings(self, group: Group) -> dict[str, Any]:
-        return {
-            "params": list(group.parameters),
-            "weight_decay": self._decay * group.decay_scale,
-            "lr": self._rate * group.rate_scale,
-            "rate_scale": group.rate_scale,
-        }
-
-    def _make_state(self) -> None:
-        """Let the optimisers make their tensors, which they do in their first step: by one that moves
-        nothing. So the tensors are there from the start, and stay the same ones."""
-        for parameter in self.parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        self.step(0.0)
-        self.forget_gradients()
-        for tensor in self.tensors():
-            tensor.zero_()
+        self._rules: list[tuple[float, Rule]] = []
+        for group in everything:
+            decay = config.weight_decay * group.decay_scale
+            kind = Muon if group.orthogonal and config.optimizer == "muon" else AdamW
+            self._rules.append((group.rate_scale, kind(group.parameters, decay)))
 
     def step(self, factor: float, momentum: float | None = None) -> None:
         """Move every parameter by its gradient, at a share of the highest rate."""
-        rate = self._rate * factor
-        for part in self._parts:
-            for group in part.param_groups:
-                group["lr"] = rate * group["rate_scale"]
-                if momentum is not None and "betas" in group:
-                    group["betas"] = (momentum, group["betas"][1])
-            part.step()
+        for scale, rule in self._rules:
+            rule.step(self._rate * factor * scale, momentum)
 
     def forget_gradients(self) -> None:
         """Let the next backward pass make new ones: adding to old ones would read and write them again."""
@@ -75,38 +62,90 @@ class Optimiser:
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
     def tensors(self) -> list[Tensor]:
-        """The optimisers' own state: moments and counts of steps."""
-        states = [
-            part.state[p] for part in self._parts for group in part.param_groups for p in group["params"]
-        ]
-        return [state[name] for state in states for name in sorted(state)]
+        """What the rules remember."""
+        return [tensor for _, rule in self._rules for tensor in rule.tensors()]
 
 
-class Muon(torch.optim.Optimizer):
-    """Orthogonalised momentum for matrices, with Nesterov's look ahead and decoupled decay.
+def length(gradients: Sequence[Tensor]) -> float:
+    """The Euclidean norm of all of them together."""
+    if gradients and gradients[0].device.type == "cpu":
+        # A dot product reads its values once, at the speed of memory.
+        flat = [gradient.reshape(-1) for gradient in gradients]
+        return math.sqrt(sum(float(torch.dot(values, values)) for values in flat))
+    return float(torch.nn.utils.get_total_norm(list(gradients)))
 
-    torch.optim.Muon computes in bfloat16, which most CPUs emulate; this one keeps float32.
+
+class AdamW:
+    """Adam with decoupled decay (Loshchilov & Hutter 2019), by torch's own fused kernel.
+
+    To the bit what torch.optim.AdamW(fused=True) computes; that class spends as long on its checks, at each
+    step of a small network, as on the arithmetic.
     """
 
-    def __init__(self, parameters: Any, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": 1e-3, "weight_decay": 0.0, "momentum": momentum})
+    EPSILON = 1e-8
+    BETAS = (0.9, 0.999)
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self._parameters, self._decay = list(parameters), decay
+        self._values = [parameter.detach() for parameter in parameters]
+        self._means, self._squares = ([torch.zeros_like(v) for v in self._values] for _ in range(2))
+        self._steps = [torch.zeros((), device=value.device) for value in self._values]
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:  # noqa: ARG002 - as torch calls it
-        """Move every matrix by its gradient."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+    def step(self, rate: float, momentum: float | None = None) -> None:
+        """Move the parameters that have a gradient."""
+        lists = (self._values, self._gradients(), self._means, self._squares, self._steps)
+        if any(gradient is None for gradient in lists[1]):
+            present = [row for row in zip(*lists, strict=True) if row[1] is not None]
+            if not present:
+                return
+            lists = tuple(map(list, zip(*present, strict=True)))  # type: ignore[assignment]
+        values, gradients, means, squares, steps = lists
+        torch._foreach_add_(steps, 1.0)
+        torch._fused_adamw_(
+            *(values, gradients, means, squares, [], steps),
+            lr=rate,
+            beta1=self.BETAS[0] if momentum is None else momentum,
+            beta2=self.BETAS[1],
+            weight_decay=self._decay,
+            eps=self.EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
 
-    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(gradient)
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        direction = orthogonalised(gradient.lerp(state["momentum"], group["momentum"]))
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(direction, alpha=-group["lr"] * 0.2 * max(parameter.shape) ** 0.5)
+    def _gradients(self) -> list[Any]:
+        return [parameter.grad for parameter in self._parameters]
+
+    def tensors(self) -> list[Tensor]:
+        """Both moments and the count of steps."""
+        return [*self._means, *self._squares, *self._steps]
+
+
+class Muon:
+    """Orthogonalised momentum for matrices, with Nesterov's look ahead and decoupled decay.
+
+    torch.optim.Muon computes in bfloat16, which many CPUs emulate; this one keeps float32.
+    """
+
+    MOMENTUM = 0.95
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self._parameters, self._decay = list(parameters), decay
+        self._momenta = [torch.zeros_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
+        """Move every matrix that has a gradient."""
+        for parameter, mean in zip(self._parameters, self._momenta, strict=True):
+            if parameter.grad is not None:
+                mean.lerp_(parameter.grad, 1 - self.MOMENTUM)
+                direction = orthogonalised(parameter.grad.lerp(mean, self.MOMENTUM))
+                parameter.mul_(1 - rate * self._decay)
+                parameter.add_(direction, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
+
+    def tensors(self) -> list[Tensor]:
+        """The momenta."""
+        return self._momenta
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

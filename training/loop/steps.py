@@ -17,7 +17,7 @@ from training.loop.batches import batches, single_rows
 from training.loop.devices import lower_precision
 from training.loop.diagnosis import first_not_finite
 from training.loop.losses import Loss
-from training.loop.optimisers import Optimiser
+from training.loop.optimisers import Optimiser, length
 from training.loop.rows import Rows
 from training.loop.schedules import Schedule
 from training.loop.snapshots import Snapshots
@@ -103,7 +103,7 @@ class Stepper:
         if self.guard is None and clip is None:
             return float(loss.detach()), 0.0
         gradients = self._optimiser.gradients()
-        norm = float(torch.nn.utils.get_total_norm(gradients))
+        norm = length(gradients)
         if clip is not None and clip < norm < float("inf"):
             torch._foreach_mul_(gradients, clip / norm)
         return float(loss.detach()), norm

@@ -9,12 +9,14 @@ groups, optimisers, averaging   what a step does to the weights
 spikes, snapshots, diagnosis    what happens when a step goes wrong
 evaluation, history, checkpoints
 steps, fit the loop itself
+    range_finder   a trial of all learning rates
 """
 
 from training.loop.batches import batches, single_rows
 from training.loop.evaluation import evaluate
 from training.loop.fit import fit
 from training.loop.history import Epoch, FitResult, Observer
+from training.loop.range_finder import RateCurve, find_range, plot
 from training.loop.rows import Rows
 from training.loop.seeds import generator
 
@@ -22,10 +24,13 @@ __all__ = [
     "Epoch",
     "FitResult",
     "Observer",
+    "RateCurve",
     "Rows",
     "batches",
     "evaluate",
+    "find_range",
     "fit",
     "generator",
+    "plot",
     "single_rows",
 ]

@@ -83,11 +83,8 @@ class _Run:
         self, network: nn.Module, train: Rows, validation: Rows, task: Task, config: LoopConfig
     ) -> None:
         self._network, self._task, self._config = network, task, config
-        by_class = None
-        if task == "classification" and config.class_weight == "balanced":
-            by_class = class_weights(train.y)
-        self._train = _prepared(train, task, by_class)
-        self._validation = _prepared(validation, task, by_class) if len(validation) else self._train
+        self._train = prepared(train, task, config)
+        self._validation = prepared(validation, task, config, train) if len(validation) else self._train
         self._size = config.batch_size_for(len(train))
         self._epochs = config.epochs_for(len(train))
         steps = self._epochs * (len(train) if self._size == 1 else _count(len(train), self._size))
@@ -202,8 +199,14 @@ class _Run:
             torch.cuda.set_rng_state(state["dropout"][1])
 
 
-def _prepared(rows: Rows, task: Task, by_class: Tensor | None) -> Rows:
-    """With the weight of every row, and targets in the network's shape."""
+def prepared(rows: Rows, task: Task, config: LoopConfig, train: Rows | None = None) -> Rows:
+    """With the weight of every row, and targets in the network's shape.
+
+    Args:
+        train: the rows whose classes are balanced, where they are others.
+    """
+    balanced = task == "classification" and config.class_weight == "balanced"
+    by_class = class_weights((train or rows).y) if balanced else None
     y = rows.y if task == "classification" else rows.y.float().reshape(len(rows), -1)
     return Rows(rows.inputs, y, row_weights(rows.y, rows.weight, by_class))
 

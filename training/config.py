@@ -158,6 +158,12 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     models_dir: Path = Path("models")
+    resume: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state of the run is kept while it trains; the server overlooks hidden folders."""
+        return self.models_dir / ".training" / f"{self.name}.checkpoint"
 
     def __post_init__(self) -> None:
         safe = self.name.replace("-", "").replace("_", "").replace(".", "")

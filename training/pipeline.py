@@ -19,7 +19,7 @@ from training.description import Sealed, describe
 from training.export import export, export_folded, with_metadata
 from training.folding import FoldedModule, FoldError, FoldReport, fold_module
 from training.folding.affine import AMP_LIMIT
-from training.loop import FitResult, Observer, Rows, fit, generator
+from training.loop import FitResult, Observer, RateCurve, Rows, find_range, fit, generator
 from training.model import Standardiser, TargetScale, build_core, build_predictor
 from training.publication import Workshop
 
@@ -58,7 +58,20 @@ def run(
     """
     splits = load(config.data, config.loop.seed)
     announce(splits)
-    return publish(config, splits, train(splits, config, observe))
+    outcome = publish(config, splits, train(splits, config, observe, config.checkpoint))
+    config.checkpoint.unlink(missing_ok=True)
+    return outcome
+
+
+def find_rate(config: RunConfig) -> RateCurve:
+    """Try all learning rates on the network and the training rows of a run.
+
+    Raises:
+        TrainingError: with one line that says what stopped it.
+    """
+    splits = load(config.data, config.loop.seed)
+    network, rows, _ = _begin(splits, config)
+    return find_range(network, rows, splits.task, config.loop)
 
 
 def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
@@ -127,17 +140,34 @@ def _truth(predictor: nn.Sequential, splits: Splits, seed: int, scratch: Path) -
     return certify.Truth.of(predictor, held_out, scratch)
 
 
-def train(splits: Splits, config: RunConfig, observe: Observer = lambda _: None) -> Trained:
+def train(
+    splits: Splits,
+    config: RunConfig,
+    observe: Observer = lambda _: None,
+    checkpoint: Path | None = None,
+) -> Trained:
     """Fit a network and put the standardiser and the target's scale around it."""
     inputs = Moments.of(splits.train.X)
-    target = Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
-    draws = generator(config.loop.seed, "initialisation")
-    core = build_core(config.model, len(splits.features), splits.outputs, draws)
-    train_rows, held = (_rows(split, inputs, target) for split in (splits.train, splits.validation))
-    result = fit(core, train_rows, held, splits.task, config.loop, observe)
+    target = _target_moments(splits)
+    core, train_rows, held = _begin(splits, config)
+    result = fit(
+        *(core, train_rows, held, splits.task, config.loop, observe, checkpoint), resume=config.resume
+    )
     after = _target_scale(core, target) if target else None
     predictor = build_predictor(core, Standardiser(inputs.mean, inputs.deviation), after)
     return Trained(predictor, result, _metrics(predictor, splits))
+
+
+def _begin(splits: Splits, config: RunConfig) -> tuple[nn.Sequential, Rows, Rows]:
+    """The untrained network, and the rows as it takes them."""
+    inputs, target = Moments.of(splits.train.X), _target_moments(splits)
+    draws = generator(config.loop.seed, "initialisation")
+    core = build_core(config.model, len(splits.features), splits.outputs, draws)
+    return core, _rows(splits.train, inputs, target), _rows(splits.validation, inputs, target)
+
+
+def _target_moments(splits: Splits) -> Moments | None:
+    return Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
 
 
 def _target_scale(core: nn.Sequential, target: Moments) -> TargetScale:

@@ -67,8 +67,10 @@ def loop_config(batch_size: str | None = None, **given: Any) -> LoopConfig:
 
 
 def _size(text: str | None) -> int | Literal["full"] | None:
-    if text is None or text == "full":
-        return text
+    if text is None:
+        return None
+    if text == "full":
+        return "full"
     try:
         return int(text)
     except ValueError as error:

@@ -84,14 +84,18 @@ def identity(network: nn.Module, train: Rows, validation: Rows, config: LoopConf
         **options,
         "threads": str(torch.get_num_threads()),
         "network": _digest(list(network.state_dict().values())),
-        "training data": _digest([*train.inputs, train.y]),
-        "validation data": _digest([*validation.inputs, validation.y]),
+        "training data": _digest(_all(train)),
+        "validation data": _digest(_all(validation)),
     }
+
+
+def _all(rows: Rows) -> list[Tensor]:
+    return [*rows.inputs, rows.y, *(() if rows.weight is None else (rows.weight,))]
 
 
 def _digest(tensors: list[Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for tensor in tensors:
         digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -6,8 +6,10 @@ Fashion-MNIST, 784 → 256 → 128 → 10 with Batch Normalization, batches of 2
 matrix products of the same epoch, a DataLoader loop, PyTorch Lightning, skorch and scikit-learn's
 MLPClassifier. Then 2 × 208 on a table of 13,209 rows, per step, beside a DataLoader loop that sees the same
 rows in the same order. Each lives in a process of its own, and Lightning and skorch in environments made on
-first use from benchmarks/peers. Epochs alternate in several rounds and medians are compared, so that
-whatever else the machine does hits all alike; a process that waits for its turn costs nothing.
+first use from benchmarks/peers. Every way has all cores. This project's loop gives each thread one of its own
+(training/loop/placement.py), and so do the bare products, which are to be the ceiling. Epochs alternate in
+several rounds and medians are compared, so that whatever else the machine does hits all alike; a process
+that waits for its turn costs nothing.
 """
 
 from __future__ import annotations

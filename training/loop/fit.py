@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from training.loop.devices import choose
 from training.loop.evaluation import evaluate
 from training.loop.history import Best, Epoch, FitResult, Incidents, Observer
 from training.loop.losses import Loss, class_weights, row_weights
+from training.loop.placement import spread_threads
 from training.loop.rows import Rows
 from training.loop.schedules import SCHEDULES
 from training.loop.seeds import derived, generator
@@ -67,7 +68,8 @@ def fit(
     validation.check("validation")
     device = choose(config)
     file = Checkpoint(checkpoint, identity(network, train, validation, config)) if checkpoint else None
-    with _moved(network, device), _own_randomness(config.seed, device):
+    placed = spread_threads() if device.type == "cpu" else nullcontext()
+    with placed, _moved(network, device), _own_randomness(config.seed, device):
         run = _Run(network, train.to(device), validation.to(device), task, config)
         state = file.read() if file and resume else None
         if state is not None:

@@ -1,15 +1,13 @@
 """The training loop: tensors and a network in, the network at its best out.
 
-seeds      one generator per purpose, all from one seed
-rows       whole tensors in memory
-batches    slices that cover every row once
-losses     what is minimised
-schedules  the learning rate of each step
+seeds, placement                one generator per purpose; one core per thread
+rows, batches, losses           whole tensors, slices that cover every row once, what is minimised
+schedules                       the learning rate of each step
 groups, optimisers, averaging   what a step does to the weights
 spikes, snapshots, diagnosis    what happens when a step goes wrong
 evaluation, history, checkpoints
-steps, fit the loop itself
-    range_finder   a trial of all learning rates
+steps, fit                      the loop itself
+range_finder                    a trial of all learning rates
 """
 
 from training.loop.batches import batches, single_rows

@@ -29,7 +29,7 @@ def test_a_killed_run_resumes_to_the_bits_of_an_uninterrupted_one(name: str, tmp
     plain.communicate()
     expected = torch.load(tmp_path / "plain.pt")
     kills = 0
-    for seen_before_the_kill in (1, 2, 4, 7, 9):
+    for seen_before_the_kill in (1, 4, 8):
         process = start(tmp_path / "killed", tmp_path / "killed.pt", name)
         assert process.stdout is not None
         for line in process.stdout:
@@ -41,7 +41,7 @@ def test_a_killed_run_resumes_to_the_bits_of_an_uninterrupted_one(name: str, tmp
     last = start(tmp_path / "killed", tmp_path / "killed.pt", name)
     last.communicate()
     found = torch.load(tmp_path / "killed.pt")
-    assert kills >= 3
+    assert kills >= 2
     assert found["history"] == expected["history"]
     assert found["best"] == expected["best"]
     for key, value in expected["state"].items():

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from training import data_flags as flags
-from training.config import LoopConfig, ModelConfig, RunConfig
+from training import loop_flags
+from training.config import ModelConfig, RunConfig
 from training.errors import ConfigError
-
-_Config = TypeVar("_Config", ModelConfig, LoopConfig)
 
 
 def train(
@@ -43,12 +42,26 @@ def train(
     epsilon: Annotated[float | None, typer.Option(help="added to the variance [1e-3]")] = None,
     batch_norm: Annotated[bool, typer.Option(help="normalise the hidden layers")] = True,
     dropout: Annotated[float | None, typer.Option(help="share of units dropped in training [0.1]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="passes over the rows [by their number]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="rows per step [256, less for few rows]")] = None,
-    lr: Annotated[float | None, typer.Option(help="highest learning rate [3e-3]")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="on weights of linear layers [0.1]")] = None,
-    patience: Annotated[int | None, typer.Option(help="epochs without a better score [20]")] = None,
-    seed: Annotated[int, typer.Option(help="of every random choice")] = 0,
+    epochs: loop_flags.Epochs = None,
+    batch_size: loop_flags.BatchSize = None,
+    lr: loop_flags.Rate = None,
+    weight_decay: loop_flags.WeightDecay = None,
+    optimizer: loop_flags.Optimizer = None,
+    schedule: loop_flags.Schedule = None,
+    warm_up: loop_flags.WarmUp = None,
+    ema: loop_flags.Ema = None,
+    exact_statistics: loop_flags.ExactStatistics = True,
+    label_smoothing: loop_flags.LabelSmoothing = None,
+    clip: loop_flags.Clip = None,
+    class_weight: loop_flags.ClassWeight = None,
+    loss: loop_flags.RegressionLoss = None,
+    spike_guard: loop_flags.SpikeGuard = True,
+    device: loop_flags.Device = None,
+    precision: loop_flags.Precision = None,
+    resume: loop_flags.Resume = False,
+    lr_finder: loop_flags.RateFinder = None,
+    patience: loop_flags.Patience = None,
+    seed: loop_flags.Seed = 0,
     models_dir: Annotated[Path, typer.Option(help="where the model is published")] = Path("models"),
 ) -> None:
     """Train, fold, export, certify and publish a model from a table."""
@@ -83,18 +96,43 @@ def train(
             batch_norm=batch_norm,
             dropout=dropout,
         ),
-        _given(
-            LoopConfig,
+        loop_flags.loop_config(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=lr,
             weight_decay=weight_decay,
             patience=patience,
             seed=seed,
+            optimizer=optimizer,
+            schedule=schedule,
+            warm_up=warm_up,
+            ema=ema,
+            exact_statistics=exact_statistics,
+            label_smoothing=label_smoothing,
+            clip=clip,
+            class_weight=class_weight,
+            loss=loss,
+            spike_guard=spike_guard,
+            device=device,
+            precision=precision,
         ),
         models_dir,
+        resume,
     )
-    _run(config)
+    if lr_finder is None:
+        _run(config)
+    else:
+        _find_rate(config, lr_finder)
+
+
+def _find_rate(config: RunConfig, path: Path) -> None:
+    _require_extra()
+    from training.loop import plot
+    from training.pipeline import find_rate
+
+    curve = find_rate(config)
+    plot(curve, path)
+    typer.echo(f"suggested: --lr {curve.suggestion:.1e}; {len(curve.rates)} rates are plotted in {path}")
 
 
 def _run(config: RunConfig) -> None:
@@ -112,6 +150,8 @@ def _run(config: RunConfig) -> None:
     console.print(describe_model(outcome.metadata))
     epochs, pace = outcome.fit.epochs, outcome.fit.seconds_per_epoch
     console.print(f"{len(epochs)} epochs, best {outcome.fit.best}, {pace:.2f} s per epoch")
+    for warning in outcome.fit.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     for metric, value in outcome.metadata.metrics.items():
         console.print(f"{metric.replace('_', ' ')}: {value:.4f}")
     console.print(f"published {outcome.path}", soft_wrap=True)
@@ -142,7 +182,7 @@ def _widths(text: str) -> tuple[int, ...]:
         raise ConfigError(f"--hidden is {text!r}, expected widths such as 256,128") from error
 
 
-def _given(config: type[_Config], **options: Any) -> _Config:
+def _given(config: type[ModelConfig], **options: Any) -> ModelConfig:
     """A config with what was given; the rest keeps the defaults of the record."""
     known = {field.name for field in fields(config)}
     return config(**{name: value for name, value in options.items() if value is not None and name in known})

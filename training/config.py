@@ -11,6 +11,12 @@ from training.errors import ConfigError
 Task = Literal["classification", "regression"]
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 Moments = Literal["feature", "all"]
+OptimizerName = Literal["adamw", "muon"]
+ScheduleName = Literal["cosine", "one-cycle", "plateau", "constant"]
+RegressionLoss = Literal["mse", "huber"]
+ClassWeight = Literal["none", "balanced"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -101,30 +107,65 @@ class LoopConfig:
 
     Attributes:
         epochs: None takes as many as make about `STEPS` steps, between 15 and 200.
-        batch_size: None takes 256, less for small tables.
-        learning_rate: the highest rate of the one-cycle schedule.
-        weight_decay: on weights of linear layers only, never on γ, β or biases.
+        batch_size: None takes 256, less for small tables; "full" all rows; 1 is single-sample descent, in
+            which normalisations use running statistics.
+        learning_rate: the highest rate of the schedule.
+        weight_decay: on weights of linear layers only, never on γ, β, biases or embeddings.
         patience: epochs without a better validation score before the loop stops; None never stops early.
+        warm_up: the share of the steps in which the rate rises.
+        ema: the weight of the past in a moving average of the weights; 0 takes the weights themselves.
+        exact_statistics: give normalisations the training rows' moments before each validation and in the
+            end; else they keep their running averages.
+        label_smoothing: the share of the probability that is spread over all classes.
+        clip: the greatest norm of a gradient; a longer one is shortened to it.
+        class_weight: "balanced" lets every class weigh the same.
+        loss: of a regression.
+        spike_guard: skip steps whose loss or gradient is far outside the ordinary.
+        device: "auto" takes a GPU where there is one.
+        precision: "bf16" computes the linear layers in bfloat16, on a GPU only.
     """
 
     epochs: int | None = None
-    batch_size: int | None = None
+    batch_size: int | Literal["full"] | None = None
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
     patience: int | None = 20
     seed: int = 0
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "cosine"
+    warm_up: float = 0.2
+    ema: float = 0.0
+    exact_statistics: bool = True
+    label_smoothing: float = 0.0
+    clip: float | None = None
+    class_weight: ClassWeight = "none"
+    loss: RegressionLoss = "mse"
+    spike_guard: bool = True
+    device: Device = "auto"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         _check(self.epochs is None or self.epochs > 0, f"--epochs is {self.epochs}, expected at least 1")
         size = self.batch_size
-        _check(size is None or size > 0, f"--batch-size is {size}, expected at least 1")
+        legal = size in (None, "full") or (isinstance(size, int) and size > 0)
+        _check(legal, f"--batch-size is {size}, expected at least 1, or full")
         _check(self.learning_rate > 0, f"--lr is {self.learning_rate}, expected a positive number")
         _check(
             self.patience is None or self.patience > 0, f"--patience is {self.patience}, expected at least 1"
         )
+        _check(
+            self.weight_decay >= 0, f"--weight-decay is {self.weight_decay}, expected a number from 0 upwards"
+        )
+        _check(self.clip is None or self.clip > 0, f"--clip is {self.clip}, expected a positive number")
+        for flag in ("warm_up", "ema", "label_smoothing"):
+            share = getattr(self, flag)
+            name = flag.replace("_", "-")
+            _check(0 <= share < 1, f"--{name} is {share}, expected at least 0 and below 1")
 
     def batch_size_for(self, rows: int) -> int:
         """Rows per step: what was asked for, else a power of two that gives some 30 steps per epoch."""
+        if self.batch_size == "full":
+            return max(rows, 2)
         if self.batch_size is not None:
             return self.batch_size
         return min(256, max(16, 1 << (rows // 30).bit_length()))
@@ -149,6 +190,12 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     models_dir: Path = Path("models")
+    resume: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state of the run is kept while it trains; the server overlooks hidden folders."""
+        return self.models_dir / ".training" / f"{self.name}.checkpoint"
 
     def __post_init__(self) -> None:
         safe = self.name.replace("-", "").replace("_", "").replace(".", "")

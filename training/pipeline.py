@@ -20,7 +20,7 @@ from training.errors import DataError
 from training.export import export, export_folded, with_metadata
 from training.folding import FoldedModule, FoldError, FoldReport, fold_module
 from training.folding.affine import AMP_LIMIT
-from training.loop import FitResult, Observer, fit
+from training.loop import FitResult, Observer, RateCurve, Rows, find_range, fit, generator
 from training.model import Standardiser, TargetScale, build_core, build_predictor
 from training.publication import Workshop
 
@@ -60,7 +60,21 @@ def run(
     splits = load(config.data, config.loop.seed)
     announce(splits)
     _require_plain_numbers(splits)
-    return publish(config, splits, train(splits, config, observe))
+    outcome = publish(config, splits, train(splits, config, observe, config.checkpoint))
+    config.checkpoint.unlink(missing_ok=True)
+    return outcome
+
+
+def find_rate(config: RunConfig) -> RateCurve:
+    """Try all learning rates on the network and the training rows of a run.
+
+    Raises:
+        TrainingError: with one line that says what stopped it.
+    """
+    splits = load(config.data, config.loop.seed)
+    _require_plain_numbers(splits)
+    network, rows, _ = _begin(splits, config)
+    return find_range(network, rows, splits.task, config.loop)
 
 
 def _require_plain_numbers(splits: Splits) -> None:
@@ -138,17 +152,34 @@ def _truth(predictor: nn.Sequential, splits: Splits, seed: int, scratch: Path) -
     return certify.Truth.of(predictor, held_out, scratch)
 
 
-def train(splits: Splits, config: RunConfig, observe: Observer = lambda _: None) -> Trained:
+def train(
+    splits: Splits,
+    config: RunConfig,
+    observe: Observer = lambda _: None,
+    checkpoint: Path | None = None,
+) -> Trained:
     """Fit a network and put the standardiser and the target's scale around it."""
     inputs = Moments.of(splits.train.numeric)
-    target = Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
-    generator = torch.Generator().manual_seed(config.loop.seed)
-    core = build_core(config.model, len(splits.features), splits.outputs, generator)
-    train_rows, held = (_standardise(split, inputs, target) for split in (splits.train, splits.validation))
-    result = fit(core, train_rows, held, splits.task, config.loop, observe)
+    target = _target_moments(splits)
+    core, train_rows, held = _begin(splits, config)
+    result = fit(
+        *(core, train_rows, held, splits.task, config.loop, observe, checkpoint), resume=config.resume
+    )
     after = _target_scale(core, target) if target else None
     predictor = build_predictor(core, Standardiser(inputs.mean, inputs.deviation), after)
     return Trained(predictor, result, _metrics(predictor, splits))
+
+
+def _begin(splits: Splits, config: RunConfig) -> tuple[nn.Sequential, Rows, Rows]:
+    """The untrained network, and the rows as it takes them."""
+    inputs, target = Moments.of(splits.train.numeric), _target_moments(splits)
+    draws = generator(config.loop.seed, "initialisation")
+    core = build_core(config.model, len(splits.features), splits.outputs, draws)
+    return core, _rows(splits.train, inputs, target), _rows(splits.validation, inputs, target)
+
+
+def _target_moments(splits: Splits) -> Moments | None:
+    return Moments.of(splits.train.y).in_powers_of_two() if splits.task == "regression" else None
 
 
 def _target_scale(core: nn.Sequential, target: Moments) -> TargetScale:
@@ -162,10 +193,11 @@ def _target_scale(core: nn.Sequential, target: Moments) -> TargetScale:
     return TargetScale(mean, float(target.deviation))
 
 
-def _standardise(split: Split, inputs: Moments, target: Moments | None) -> Split:
+def _rows(split: Split, inputs: Moments, target: Moments | None) -> Rows:
     X = ((split.numeric - inputs.mean) / inputs.deviation).astype(np.float32)
     y = split.y if target is None else ((split.y - target.mean) / target.deviation).astype(np.float32)
-    return Split(X, split.categorical, y)
+    weight = None if split.weight is None else torch.from_numpy(split.weight)
+    return Rows((torch.from_numpy(X),), torch.from_numpy(y), weight)
 
 
 def _metrics(predictor: nn.Sequential, splits: Splits) -> dict[str, float]:

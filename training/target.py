@@ -124,15 +124,6 @@ def with_clean_labels(table: Table, name: str, known: Sequence[Label] | None = N
     return Table(table.source, frame, table.remarks, table.notes, table.fixed), note
 
 
-def class_weights(y: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """Balanced: each class weighs the same in all; n / (classes · rows of the class), the usual formula.
-
-    Shape: y (rows,) of class indices → (classes,).
-    """
-    counts = np.bincount(y, minlength=classes)
-    return (len(y) / (classes * np.maximum(counts, 1))).astype(np.float32)
-
-
 def _marks(table: Table, name: str) -> str:
     marks = table.remark(name).marks
     return f" ({listing(marks)} counts as missing unless --missing names other texts)" if marks else ""

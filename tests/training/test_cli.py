@@ -32,7 +32,9 @@ def test_train_takes_a_file_and_every_option(tmp_path: Path) -> None:
     options = shlex.split(
         "--task classification --name own --hidden 8,4 --activation tanh --moments all --epsilon 1e-5 "
         "--dropout 0.2 --epochs 2 --batch-size 8 --lr 0.01 --weight-decay 0.01 --validation 0.2 "
-        "--patience 1 --seed 7"
+        "--patience 1 --seed 7 --optimizer muon --schedule one-cycle --warm-up 0.3 --ema 0.9 "
+        "--no-exact-statistics --label-smoothing 0.1 --clip 1 --class-weight balanced --no-spike-guard "
+        "--device cpu --precision float32"
     )
     models = tmp_path / "models"
     ended = run("train", rows, "--target", "y", "--models-dir", models, *options)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from training.config import DataConfig, Task
 from training.data import Moments, Splits, load
 from training.errors import DataError
-from training.target import class_weights
 
 
 def write(folder: Path, y: list[object], name: str = "rows.csv", header: str = "a,b,y") -> Path:
@@ -312,13 +311,6 @@ def test_weights_that_are_none_are_refused(tmp_path: Path, weight: str, message:
         load(DataConfig(table(tmp_path, "n,y,w\n1,a,0\n2,b,0\n"), "y", weight="w"), 0)
     with pytest.raises(DataError, match="no column named 'v'"):
         load(DataConfig(path, "y", weight="v"), 0)
-
-
-def test_balanced_class_weights_give_every_class_the_same_sum() -> None:
-    y = np.array([0] * 30 + [1] * 10 + [2] * 2)
-    weights = class_weights(y, 3)
-    assert weights.dtype == np.float32
-    assert [float(weights[k] * (y == k).sum()) for k in range(3)] == pytest.approx([14, 14, 14])
 
 
 def test_a_test_file_need_not_have_what_is_left_out(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from training.config import ModelConfig, Moments
 from training.model import BatchNorm, build_core
@@ -51,3 +52,52 @@ def test_the_mode_of_the_network_is_left_as_it_was() -> None:
     assert core.training
     reestimate(core.eval(), torch.randn(10, 2))
     assert not core.training
+
+
+class _Branches(nn.Module):
+    """Two inputs, a shortcut, and normalisations of both kinds, registered in another order than used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.BatchNorm1d(4)
+        self.table = nn.Embedding(3, 4)
+        self.first = BatchNorm(4, 1e-3, 0.1, "feature")
+        self.inner, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.unused = nn.BatchNorm1d(4)
+
+    def forward(self, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+        h = numbers + self.table(codes)
+        return self.head(h + self.last(torch.relu(self.inner(self.first(h)))))
+
+
+@pytest.mark.parametrize("rows", [50, 2 * CHUNK + 17])
+def test_any_module_gets_exact_moments_in_the_order_of_its_forward_pass(rows: int) -> None:
+    torch.manual_seed(0)
+    network = _Branches()
+    inputs = (torch.randn(rows, 4) * 3 + 1, torch.randint(0, 3, (rows,)))
+    reestimate_exactly(network, inputs)
+    twin = copy.deepcopy(network).double().eval()
+    with torch.no_grad():
+        h = inputs[0].double() + twin.table(inputs[1])
+        seen = {"first": h, "last": torch.relu(twin.inner(twin.first(h)))}
+    for name, values in seen.items():
+        layer = getattr(network, name)
+        assert np.allclose(layer.running_mean.numpy(), values.mean(0).numpy(), atol=1e-6)
+        assert np.allclose(layer.running_var.numpy(), values.numpy().var(0), rtol=1e-5)
+    assert torch.equal(network.unused.running_var, torch.ones(4))
+
+
+def test_channels_of_pictures_are_normalised_over_rows_and_places() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 2))
+    rows = torch.randn(40, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    reestimate_exactly(network, rows)
+    assert np.allclose(network[0].running_mean.numpy(), rows.double().mean((0, 2, 3)).numpy(), atol=1e-6)
+    assert np.allclose(network[0].running_var.numpy(), rows.double().numpy().var((0, 2, 3)), rtol=1e-6)
+
+
+def test_each_module_keeps_its_own_mode() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout())
+    network.train()
+    network[1].eval()
+    reestimate(network, torch.randn(10, 3))
+    assert [layer.training for layer in network] == [True, False, True]

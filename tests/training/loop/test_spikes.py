@@ -1,0 +1,193 @@
+"""What goes wrong for a while must not be seen in the end."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.training.loop.tables import blobs, core, plane
+from training.config import LoopConfig
+from training.errors import TrainingError
+from training.loop import FitResult, Rows, fit
+from training.loop.schedules import Cosine
+from training.loop.spikes import FIRST, SpikeGuard, Verdict
+
+TABLES = {
+    "classification": (blobs(1500, apart=2.5), blobs(500, 1, apart=2.5), 2),
+    "regression": (plane(1500), plane(500, 1), 1),
+}
+
+
+class Faulty(nn.Module):
+    """A network whose answers are spoilt in some of its training steps."""
+
+    def __init__(self, inner: nn.Module, steps: range, factor: float) -> None:
+        super().__init__()
+        self.inner, self.bad, self.factor, self.calls = inner, steps, factor, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.inner(x)
+        if self.training:
+            self.calls += 1
+            if self.calls in self.bad:
+                return outputs * self.factor
+        return outputs
+
+
+def run(task: str, bad: range = range(0), factor: float = 1.0, **options: object) -> FitResult:
+    train, held, outputs = TABLES[task]
+    network = Faulty(core(outputs, hidden=(32, 32)), bad, factor)
+    config = LoopConfig(**({"epochs": 12, "batch_size": 32} | options))  # type: ignore[arg-type]
+    return fit(network, train, held, task, config)  # type: ignore[arg-type]
+
+
+def best(result: FitResult) -> float:
+    return max(epoch.score for epoch in result.epochs)
+
+
+@pytest.fixture(scope="module")
+def clean() -> dict[str, float]:
+    return {task: best(run(task)) for task in TABLES}
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_a_clean_run_is_left_alone(task: str) -> None:
+    incidents = run(task).incidents
+    assert incidents.skipped <= 1
+    assert incidents.rollbacks == 0
+
+
+@pytest.mark.parametrize("task", TABLES)
+@pytest.mark.parametrize("factor", [1e4, math.nan, math.inf], ids=str)
+@pytest.mark.parametrize("steps", [1, 6])
+def test_spoilt_steps_are_skipped_and_cost_nothing(
+    task: str, factor: float, steps: int, clean: dict[str, float]
+) -> None:
+    result = run(task, range(200, 200 + steps), factor)
+    assert result.incidents.skipped >= steps
+    assert (result.incidents.not_finite >= steps) == (not math.isfinite(factor))
+    assert best(result) > clean[task] - 0.01 * abs(clean[task])
+    assert any("were skipped" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("task", TABLES)
+@pytest.mark.parametrize("steps", [1, 10, 40])
+def test_a_hundredfold_rate_for_a_while_is_made_good(
+    task: str, steps: int, clean: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Cosine.factor
+
+    def factor(self: Cosine, step: int) -> float:
+        return honest(self, step) * (100.0 if 200 <= step < 200 + steps else 1.0)
+
+    monkeypatch.setattr(Cosine, "factor", factor)
+    assert best(run(task)) > clean[task] - 0.01 * abs(clean[task])
+
+
+@pytest.mark.parametrize("task", TABLES)
+def test_a_rate_a_hundred_times_too_high_is_lowered(task: str, clean: dict[str, float]) -> None:
+    assert best(run(task, learning_rate=0.3)) > clean[task] - 0.01 * abs(clean[task])
+
+
+def test_a_network_without_normalisation_survives_such_a_rate_too(clean: dict[str, float]) -> None:
+    train, held, _ = TABLES["classification"]
+    config = LoopConfig(epochs=12, batch_size=32, learning_rate=0.3)
+    result = fit(core(hidden=(64, 64), batch_norm=False), train, held, "classification", config)
+    assert best(result) > 0.99 * clean["classification"]
+
+
+@pytest.mark.parametrize("steps", [range(1, 10**9), range(100, 10**9)], ids=["always", "from-step-100"])
+def test_numbers_that_stay_infinite_stop_the_run_with_the_layer_and_the_step(steps: range) -> None:
+    with pytest.raises(
+        TrainingError, match=r"^step \d+ and .*the output of the network \(Faulty\)"
+    ) as stopped:
+        run("classification", steps, math.inf)
+    assert int(str(stopped.value).split()[1]) == steps.start
+
+
+class _Overflowing(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * 1e30) ** 2
+
+
+def test_an_inner_layer_is_named() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), _Overflowing(), nn.Linear(4, 2))
+    with pytest.raises(TrainingError, match=r"the output of 1 \(_Overflowing\) is the first"):
+        fit(network, *TABLES["classification"][:2], "classification", LoopConfig(epochs=2))
+
+
+class _Steep(torch.autograd.Function):
+    @staticmethod
+    def forward(context: object, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(context: object, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient * math.inf
+
+
+class _SteepLayer(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _Steep.apply(x)
+
+
+def test_a_gradient_is_named() -> None:
+    network = nn.Sequential(nn.Linear(3, 4), _SteepLayer(), nn.Linear(4, 2))
+    with pytest.raises(TrainingError, match=r"the gradient of 0.bias is the first that is not finite"):
+        fit(network, *TABLES["classification"][:2], "classification", LoopConfig(epochs=2))
+
+
+def test_running_averages_survive_a_spoilt_step() -> None:
+    """Without exact statistics, a batch that is not finite would stay in the running averages for good."""
+    train, held, _ = TABLES["classification"]
+
+    class Spoilt(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.calls = core(), 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += self.training
+            return self.inner(x * math.nan if self.training and self.calls == 150 else x)
+
+    network = Spoilt()
+    fit(network, train, held, "classification", LoopConfig(epochs=5, batch_size=32, exact_statistics=False))
+    assert all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+
+
+def test_heavy_tailed_losses_are_ordinary() -> None:
+    guard, draws = SpikeGuard(), torch.Generator().manual_seed(0)
+    losses = torch.empty(3000).log_normal_(0, 1.0, generator=draws).tolist()
+    verdicts = [guard.judge(loss, loss) for loss in losses]
+    assert verdicts.count(Verdict.TAKE) > 2990
+    assert guard.incidents.rollbacks == 0
+
+
+def test_a_loss_that_falls_by_orders_of_magnitude_is_ordinary() -> None:
+    guard = SpikeGuard()
+    assert all(guard.judge(2.0 * 0.99**step, 0.99**step) is Verdict.TAKE for step in range(2000))
+
+
+def test_the_guard_goes_on_from_its_state() -> None:
+    one, other = SpikeGuard(), SpikeGuard()
+    for step in range(FIRST * 3):
+        one.judge(1.0 + step % 3 / 10, 1.0)
+    other.load_state_dict(one.state_dict())
+    assert other.judge(100.0, 1.0) is one.judge(100.0, 1.0) is Verdict.SKIP
+    assert other.state_dict() == one.state_dict()
+
+
+def test_rows_without_a_fault_train_the_same_with_and_without_the_guard() -> None:
+    states = []
+    for guard in (True, False):
+        network = core()
+        rows: Rows = blobs(300)
+        fit(network, rows, rows, "classification", LoopConfig(epochs=3, batch_size=32, spike_guard=guard))
+        states.append(network.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_run_that_skips_most_of_its_steps_is_no_run() -> None:
+    with pytest.raises(TrainingError, match="try a lower --lr"):
+        run("classification", epochs=1, learning_rate=1e30)

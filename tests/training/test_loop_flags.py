@@ -1,0 +1,61 @@
+import inspect
+from dataclasses import fields
+
+import pytest
+
+from tests.processes import run
+from training.cli import train
+from training.config import LoopConfig
+from training.errors import ConfigError
+from training.loop_flags import loop_config
+
+
+def test_what_is_not_given_keeps_the_defaults_of_the_record() -> None:
+    assert loop_config(epochs=None, optimizer=None) == LoopConfig()
+
+
+def test_every_option_of_the_loop_has_a_flag() -> None:
+    flags = set(inspect.signature(train).parameters) - {"lr"} | {"learning_rate"}
+    assert {field.name for field in fields(LoopConfig)} <= flags
+
+
+def test_a_batch_is_a_number_or_full() -> None:
+    assert loop_config("full").batch_size == "full"
+    assert loop_config("64").batch_size == 64
+    with pytest.raises(ConfigError, match="--batch-size is 'half', expected a number or full"):
+        loop_config("half")
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"optimizer": "sgd"}, "--optimizer is 'sgd', expected one of adamw, muon"),
+        ({"class_weight": "x"}, "--class-weight is 'x', expected one of none, balanced"),
+        ({"ema": 1.0}, "--ema is 1.0, expected at least 0 and below 1"),
+        ({"clip": 0.0}, "--clip is 0.0, expected a positive number"),
+        ({"batch_size": "0"}, "--batch-size is 0, expected at least 1, or full"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_value_that_cannot_be_is_one_line(given: dict[str, object], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        loop_config(**given)  # type: ignore[arg-type]
+
+
+def test_the_finder_plots_the_rates_and_trains_nothing(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "rates.svg"
+    ended = run("train", "--dataset", "wine", "--models-dir", tmp_path / "m", "--lr-finder", plot)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("suggested: --lr ")
+    assert plot.read_text().lstrip().startswith("<?xml")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_run_to_resume_that_never_began_begins(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    ended = run(
+        "train", "--dataset", "wine", "--models-dir", tmp_path, "--hidden", "8", "--epochs", "2", "--resume"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "wine" / "1" / "model.onnx").exists()
+    assert not list((tmp_path / ".training").iterdir())

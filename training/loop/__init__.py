@@ -1,0 +1,34 @@
+"""The training loop: tensors and a network in, the network at its best out.
+
+seeds, placement                one generator per purpose; one core per thread
+rows, batches, losses           whole tensors, slices that cover every row once, what is minimised
+schedules                       the learning rate of each step
+groups, optimisers, averaging   what a step does to the weights
+spikes, snapshots, diagnosis    what happens when a step goes wrong
+evaluation, history, checkpoints
+steps, fit                      the loop itself
+range_finder                    a trial of all learning rates
+"""
+
+from training.loop.batches import batches, single_rows
+from training.loop.evaluation import evaluate
+from training.loop.fit import fit
+from training.loop.history import Epoch, FitResult, Observer
+from training.loop.range_finder import RateCurve, find_range, plot
+from training.loop.rows import Rows
+from training.loop.seeds import generator
+
+__all__ = [
+    "Epoch",
+    "FitResult",
+    "Observer",
+    "RateCurve",
+    "Rows",
+    "batches",
+    "evaluate",
+    "find_range",
+    "fit",
+    "generator",
+    "plot",
+    "single_rows",
+]

@@ -1,0 +1,71 @@
+"""Loss: what is minimised, and the weight of each row in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.config import LoopConfig, RegressionLoss, Task
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The mean over rows of cross-entropy, squared error, or Huber's loss.
+
+    Weights are used as they are, and divided by nothing: with weights of mean 1 over all rows, the mean of
+    a random batch is an unbiased estimate of the weighted mean over the table.
+
+    Attributes:
+        smoothing: the share of the probability that is spread over all classes (label smoothing).
+        regression: "huber" is squared within one standard deviation of the target, linear beyond.
+    """
+
+    task: Task
+    smoothing: float = 0.0
+    regression: RegressionLoss = "mse"
+
+    @classmethod
+    def of(cls, task: Task, config: LoopConfig) -> Loss:
+        """What a run minimises."""
+        return cls(task, config.label_smoothing, config.loss)
+
+    def __call__(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Shape: outputs (rows, classes) and y (rows,), or both (rows, outputs); weight (rows,) → ()."""
+        if weight is None:
+            return self._loss(outputs, y, "mean")
+        rows = self._loss(outputs, y, "none")
+        return (rows * (weight if rows.ndim == 1 else weight[:, None])).mean()
+
+    def _loss(self, outputs: Tensor, y: Tensor, reduction: str) -> Tensor:
+        if self.task == "classification":
+            return functional.cross_entropy(outputs, y, label_smoothing=self.smoothing, reduction=reduction)
+        if self.regression == "huber":
+            return functional.huber_loss(outputs, y, reduction=reduction)
+        return functional.mse_loss(outputs, y, reduction=reduction)
+
+
+def class_weights(y: Tensor) -> Tensor:
+    """rows / (classes · rows of the class): every class weighs the same ("balanced").
+
+    A class without rows has weight 1. Shape: (rows,) class indices → (classes,).
+    """
+    counts = torch.bincount(y).double()
+    present = counts > 0
+    balanced = len(y) / (present.sum() * counts.clamp(min=1))
+    return torch.where(present, balanced, 1.0).float()
+
+
+def row_weights(y: Tensor, weight: Tensor | None, by_class: Tensor | None) -> Tensor | None:
+    """Sample weight times class weight, scaled to mean 1; None where neither is given."""
+    if not len(y) or (weight is None and by_class is None):
+        return weight
+    if by_class is not None:
+        # A class that only validation has weighs 1.
+        unseen = by_class.new_ones(max(0, int(y.max()) + 1 - len(by_class)))
+        of_class = torch.cat([by_class, unseen])[y]
+        weight = of_class if weight is None else weight * of_class
+    assert weight is not None  # noqa: S101 - one of both was given
+    return (weight / weight.double().mean()).float()

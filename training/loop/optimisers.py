@@ -1,0 +1,163 @@
+"""Optimiser: AdamW for all parameters, or Muon for hidden weights and AdamW for the rest.
+
+Muon is by Keller Jordan et al. (2024, "Muon: An optimizer for hidden layers in neural networks"): the
+momentum of a weight matrix is replaced by the nearest orthogonal matrix, found by five Newton–Schulz steps.
+The step is scaled as in Liu et al. (2025, "Muon is Scalable for LLM Training"), by 0.2·√max(rows, columns),
+so that it is as long as AdamW's and the same learning rate suits both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from training.config import LoopConfig
+from training.loop.groups import groups
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+
+
+class Rule(Protocol):
+    """How the parameters of one group move."""
+
+    def step(self, rate: float, momentum: float | None) -> None:
+        """Move them by their gradients."""
+        ...
+
+    def tensors(self) -> list[Tensor]:
+        """The state of the rule, which lives as long as it does."""
+        ...
+
+
+class Optimiser:
+    """A rule for each group of parameters, with its own scale of the rate."""
+
+    def __init__(self, network: nn.Module, config: LoopConfig) -> None:
+        self._rate = config.learning_rate
+        everything = groups(network)
+        self.parameters = [p for group in everything for p in group.parameters]
+        self._rules: list[tuple[float, Rule]] = []
+        for group in everything:
+            decay = config.weight_decay * group.decay_scale
+            kind = Muon if group.orthogonal and config.optimizer == "muon" else AdamW
+            self._rules.append((group.rate_scale, kind(group.parameters, decay)))
+
+    def step(self, factor: float, momentum: float | None = None) -> None:
+        """Move every parameter by its gradient, at a share of the highest rate."""
+        for scale, rule in self._rules:
+            rule.step(self._rate * factor * scale, momentum)
+
+    def forget_gradients(self) -> None:
+        """Let the next backward pass make new ones: adding to old ones would read and write them again."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def gradients(self) -> list[Tensor]:
+        """Those that the last backward pass made."""
+        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+
+    def tensors(self) -> list[Tensor]:
+        """What the rules remember."""
+        return [tensor for _, rule in self._rules for tensor in rule.tensors()]
+
+
+def length(gradients: Sequence[Tensor]) -> float:
+    """The Euclidean norm of all of them together."""
+    if gradients and gradients[0].device.type == "cpu":
+        # A dot product reads its values once, at the speed of memory.
+        flat = [gradient.reshape(-1) for gradient in gradients]
+        return math.sqrt(sum(float(torch.dot(values, values)) for values in flat))
+    return float(torch.nn.utils.get_total_norm(list(gradients)))
+
+
+class AdamW:
+    """Adam with decoupled decay (Loshchilov & Hutter 2019), by torch's own fused kernel.
+
+    To the bit what torch.optim.AdamW(fused=True) computes; that class spends as long on its checks, at each
+    step of a small network, as on the arithmetic.
+    """
+
+    EPSILON = 1e-8
+    BETAS = (0.9, 0.999)
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self._parameters, self._decay = list(parameters), decay
+        self._values = [parameter.detach() for parameter in parameters]
+        self._means, self._squares = ([torch.zeros_like(v) for v in self._values] for _ in range(2))
+        self._steps = [torch.zeros((), device=value.device) for value in self._values]
+
+    @torch.no_grad()
+    def step(self, rate: float, momentum: float | None = None) -> None:
+        """Move the parameters that have a gradient."""
+        lists = (self._values, self._gradients(), self._means, self._squares, self._steps)
+        if any(gradient is None for gradient in lists[1]):
+            present = [row for row in zip(*lists, strict=True) if row[1] is not None]
+            if not present:
+                return
+            lists = tuple(map(list, zip(*present, strict=True)))  # type: ignore[assignment]
+        values, gradients, means, squares, steps = lists
+        torch._foreach_add_(steps, 1.0)
+        torch._fused_adamw_(
+            *(values, gradients, means, squares, [], steps),
+            lr=rate,
+            beta1=self.BETAS[0] if momentum is None else momentum,
+            beta2=self.BETAS[1],
+            weight_decay=self._decay,
+            eps=self.EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def _gradients(self) -> list[Any]:
+        return [parameter.grad for parameter in self._parameters]
+
+    def tensors(self) -> list[Tensor]:
+        """Both moments and the count of steps."""
+        return [*self._means, *self._squares, *self._steps]
+
+
+class Muon:
+    """Orthogonalised momentum for matrices, with Nesterov's look ahead and decoupled decay.
+
+    torch.optim.Muon computes in bfloat16, which many CPUs emulate; this one keeps float32.
+    """
+
+    MOMENTUM = 0.95
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self._parameters, self._decay = list(parameters), decay
+        self._momenta = [torch.zeros_like(parameter) for parameter in parameters]
+
+    @torch.no_grad()
+    def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
+        """Move every matrix that has a gradient."""
+        for parameter, mean in zip(self._parameters, self._momenta, strict=True):
+            if parameter.grad is not None:
+                mean.lerp_(parameter.grad, 1 - self.MOMENTUM)
+                direction = orthogonalised(parameter.grad.lerp(mean, self.MOMENTUM))
+                parameter.mul_(1 - rate * self._decay)
+                parameter.add_(direction, alpha=-rate * 0.2 * max(parameter.shape) ** 0.5)
+
+    def tensors(self) -> list[Tensor]:
+        """The momenta."""
+        return self._momenta
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """U·Vᵀ of matrix = U·S·Vᵀ, nearly: singular values come out between about 0.7 and 1.2.
+
+    Shape: (rows, columns) → (rows, columns).
+    """
+    a, b, c = NEWTON_SCHULZ
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x

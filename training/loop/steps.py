@@ -1,0 +1,168 @@
+"""Stepper: one step after another, each judged before it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.config import LoopConfig
+from training.errors import TrainingError
+from training.loop.averaging import Average
+from training.loop.batches import batches, single_rows
+from training.loop.devices import lower_precision
+from training.loop.diagnosis import first_not_finite
+from training.loop.losses import Loss
+from training.loop.optimisers import Optimiser, length
+from training.loop.rows import Rows
+from training.loop.schedules import Schedule
+from training.loop.snapshots import Snapshots
+from training.loop.spikes import SpikeGuard, Verdict
+from training.statistics import norms, reestimate
+
+REFRESH = 128
+"""Steps of one row after which running statistics are estimated again."""
+
+REFRESH_ROWS = 1024
+
+
+@dataclass
+class Pass:
+    """What one pass over the rows gave so far."""
+
+    loss: float = 0.0
+    norm: float = 0.0
+    rows: int = 0
+    steps: int = 0
+
+    def add(self, loss: float, norm: float, rows: int) -> None:
+        """Take in a step that was made."""
+        self.loss, self.norm = self.loss + loss * rows, self.norm + norm
+        self.rows, self.steps = self.rows + rows, self.steps + 1
+
+
+class Stepper:
+    """The network and all that moves it."""
+
+    def __init__(
+        self, network: nn.Module, loss: Loss, schedule: Schedule, config: LoopConfig, batch_size: int
+    ) -> None:
+        self.network, self.schedule, self.step = network, schedule, 0
+        self.average = Average(network, config.ema) if config.ema else None
+        self.guard = SpikeGuard() if config.spike_guard else None
+        self._loss, self._config, self._batch_size = loss, config, batch_size
+        self._optimiser = Optimiser(network, config)
+        own = network.state_dict()
+        parameters = {name for name, _ in network.named_parameters()}
+        self._buffers = [place for place, name in enumerate(own) if name not in parameters]
+        self._tensors = [*own.values(), *self._optimiser.tensors()]
+        if self.average:
+            self._tensors += self.average.tensors()
+        self._snapshots = Snapshots(self._tensors) if self.guard else None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the step before."""
+        return self._config.learning_rate * self._factor(max(self.step - 1, 0))
+
+    def epoch(self, data: Rows, permutation: Tensor) -> Pass:
+        """One pass over all rows in the order of the permutation."""
+        self.network.train()
+        done = Pass()
+        for batch in self._slices(data):
+            rows = data.take(permutation[batch])
+            loss, norm = self._backward(rows)
+            if self._taken(rows, loss, norm):
+                done.add(loss, norm, len(rows))
+            self.step += 1
+        return done
+
+    def _slices(self, data: Rows) -> Iterator[slice]:
+        if self._batch_size > 1:
+            yield from batches(len(data), self._batch_size)
+            return
+        layers = norms(self.network)
+        for layer in layers.values():
+            layer.eval()
+        some = tuple(tensor[:REFRESH_ROWS] for tensor in data.inputs)
+        for number, row in enumerate(single_rows(len(data))):
+            if number % REFRESH == 0 and layers:
+                reestimate(self.network, some)
+            yield row
+
+    def _backward(self, rows: Rows) -> tuple[float, float]:
+        """Loss and length of the gradient, which is shortened where it is to be clipped."""
+        self._optimiser.forget_gradients()
+        loss = self._forward(rows)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip = self._config.clip
+        if self.guard is None and clip is None:
+            return float(loss.detach()), 0.0
+        gradients = self._optimiser.gradients()
+        norm = length(gradients)
+        if clip is not None and clip < norm < float("inf"):
+            torch._foreach_mul_(gradients, clip / norm)
+        return float(loss.detach()), norm
+
+    def _forward(self, rows: Rows) -> Tensor:
+        lower = self._config.precision == "bf16"
+        with lower_precision(self.network, rows.y.device) if lower else nullcontext():
+            outputs = self.network(*rows.inputs)
+        return self._loss(outputs.float() if lower else outputs, rows.y, rows.weight)
+
+    def _factor(self, step: int) -> float:
+        lowered = self.guard.incidents.rate_factor if self.guard else 1.0
+        return self.schedule.factor(step) * lowered
+
+    def _taken(self, rows: Rows, loss: float, norm: float) -> bool:
+        """Take the step, unless the guard says otherwise."""
+        verdict = self.guard.judge(loss, norm) if self.guard else Verdict.TAKE
+        if verdict is Verdict.TAKE:
+            self._optimiser.step(self._factor(self.step), self.schedule.momentum(self.step))
+            if self.average:
+                self.average.update()
+            if self._snapshots and self.guard:
+                self._snapshots.after_step(self.guard.calm, self.guard.middle)
+            return True
+        if verdict is Verdict.STOP:
+            self._stop(rows)
+        if verdict is Verdict.ROLL_BACK and self._snapshots:
+            self._snapshots.restore(best=bool(self.guard and self.guard.far))
+        elif self._snapshots and not self._config.exact_statistics:
+            # A step that is not taken has left its mark on the running averages.
+            self._snapshots.restore_only(self._buffers)
+        return False
+
+    def _stop(self, rows: Rows) -> None:
+        where = first_not_finite(self.network, lambda: self._forward(rows))
+        first = self.step + 2 - (self.guard.in_a_row if self.guard else 1)
+        raise TrainingError(
+            f"step {first} and every one up to {self.step + 1}: the loss or its gradient is not finite; "
+            f"{where}: try a lower --lr or --clip 1"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        named = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
+        return {
+            "step": self.step,
+            "averaged": self.average.steps if self.average else 0,
+            "tensors": list(self._tensors),
+            **{name: part.state_dict() for name, part in named.items() if part},
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.step = state["step"]
+        if self.average:
+            self.average.steps = state["averaged"]
+        torch._foreach_copy_(self._tensors, state["tensors"])
+        named = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
+        for name, part in named.items():
+            if part:
+                part.load_state_dict(state[name])

@@ -1,0 +1,77 @@
+"""The flags of `foldserve train` that say how it trains, and the record that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+from training import config
+from training.config import LoopConfig
+from training.errors import ConfigError
+
+Epochs = Annotated[int | None, typer.Option(help="passes over the rows [by their number]")]
+BatchSize = Annotated[
+    str | None, typer.Option(help="rows per step, or full; 1 for single rows [256, less for few rows]")
+]
+Rate = Annotated[float | None, typer.Option("--lr", help="highest learning rate [3e-3]")]
+WeightDecay = Annotated[float | None, typer.Option(help="on weights of linear layers [0.1]")]
+Patience = Annotated[int | None, typer.Option(help="epochs without a better score [20]")]
+Seed = Annotated[int, typer.Option(help="of every random choice")]
+Optimizer = Annotated[str | None, typer.Option(help="adamw or muon [adamw]")]
+Schedule = Annotated[
+    str | None, typer.Option(help="of the rate: cosine, one-cycle, plateau or constant [cosine]")
+]
+WarmUp = Annotated[float | None, typer.Option(help="share of the steps in which the rate rises [0.2]")]
+Ema = Annotated[float | None, typer.Option(help="keep an average of the weights, such as 0.99 [0]")]
+ExactStatistics = Annotated[
+    bool, typer.Option(help="normalise by the training rows' moments, not by running averages")
+]
+LabelSmoothing = Annotated[float | None, typer.Option(help="probability shared by all classes [0]")]
+Clip = Annotated[float | None, typer.Option(help="greatest norm of a gradient [none]")]
+ClassWeight = Annotated[str | None, typer.Option(help="none or balanced [none]")]
+RegressionLoss = Annotated[str | None, typer.Option("--loss", help="of a regression: mse or huber [mse]")]
+SpikeGuard = Annotated[bool, typer.Option(help="skip steps whose loss or gradient leaps")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto]")]
+Precision = Annotated[str | None, typer.Option(help="float32, or bf16 on a GPU [float32]")]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")]
+RateFinder = Annotated[
+    Path | None,
+    typer.Option("--lr-finder", help="try all learning rates instead, plot them to this SVG file"),
+]
+
+_CHOICES: dict[str, Any] = {
+    "optimizer": config.OptimizerName,
+    "schedule": config.ScheduleName,
+    "class_weight": config.ClassWeight,
+    "loss": config.RegressionLoss,
+    "device": config.Device,
+    "precision": config.Precision,
+}
+
+
+def loop_config(batch_size: str | None = None, **given: Any) -> LoopConfig:
+    """The record of what was given; the rest keeps its defaults.
+
+    Raises:
+        ConfigError: a flag has a value that it cannot have.
+    """
+    for name, choices in _CHOICES.items():
+        value = given.get(name)
+        if value is not None and value not in get_args(choices):
+            flag = name.replace("_", "-")
+            raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(get_args(choices))}")
+    present = {name: value for name, value in given.items() if value is not None}
+    return LoopConfig(batch_size=_size(batch_size), **present)
+
+
+def _size(text: str | None) -> int | Literal["full"] | None:
+    if text is None:
+        return None
+    if text == "full":
+        return "full"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"--batch-size is {text!r}, expected a number or full") from error

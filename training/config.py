@@ -17,6 +17,8 @@ RegressionLoss = Literal["mse", "huber"]
 ClassWeight = Literal["none", "balanced"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bf16"]
+EncodingKind = Literal["standard", "robust", "bins", "bins-relu", "periodic"]
+EncodingName = Literal["auto", EncodingKind]
 
 
 @dataclass(frozen=True)

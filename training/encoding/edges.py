@@ -7,6 +7,7 @@ sections 3.2.1 and 3.2.2. The tree places edges where the target changes, the qu
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,11 @@ def _splits(values: NDArray[np.float64], y: NDArray[Any], task: Task, bins: int)
     distinct, rank = np.unique(values, return_inverse=True)
     kind = DecisionTreeClassifier if task == "classification" else DecisionTreeRegressor
     tree = kind(max_leaf_nodes=bins, min_samples_leaf=1, random_state=0)
-    grown = tree.fit(rank[:, None].astype(np.float32), y if task == "classification" else _unit(y)).tree_
+    with warnings.catch_warnings():
+        # Many classes in few rows look to scikit-learn like a regression, and it says so.
+        warnings.simplefilter("ignore", UserWarning)
+        tree.fit(rank[:, None].astype(np.float32), y if task == "classification" else _unit(y))
+    grown = tree.tree_
     split = grown.children_left != grown.children_right
     below = np.floor(grown.threshold[split]).astype(np.intp)
     halfway: NDArray[np.float64] = distinct[below] / 2 + distinct[below + 1] / 2

@@ -74,7 +74,7 @@ class Periodic(nn.Sequential):
 
 
 def _sinusoids(x: Tensor, angular: Tensor) -> Tensor:
-    numeric, flags = torch.split(x, [len(angular), x.shape[1] - len(angular)], dim=1)
-    phase = numeric.unsqueeze(2) * angular
+    features = len(angular)
+    phase = x[:, :features, None] * angular
     waves = torch.cat([phase.sin(), phase.cos()], dim=2).reshape(-1, 2 * angular.numel())
-    return torch.cat([waves, flags], dim=1)
+    return torch.cat([waves, x[:, features:]], dim=1) if x.shape[1] > features else waves

@@ -1,7 +1,7 @@
 """Robust: z = (x − median) / scale, and then a clip without corners: z / √(1 + (z/3)²).
 
 Between −1 and 1 it is nearly z itself; nothing is further from 0 than 3. The idea is that of Holzmüller et
-al. (2024), "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", section 3.1.
+al. (2024), "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data".
 """
 
 from __future__ import annotations

@@ -96,3 +96,7 @@ def test_a_large_table_is_sampled_for_the_tree_and_keeps_its_ends(monkeypatch: p
     assert {0.0, 249.0, 499.0, 749.0, 999.0} <= set(first.tolist())
     (split,) = set(first.tolist()) - {0.0, 249.0, 499.0, 749.0, 999.0}
     assert 200 < split < 400
+
+
+def test_many_classes_in_few_rows_are_no_warning() -> None:
+    assert len(bin_edges(np.arange(30.0), np.arange(30) % 20, "classification", 8)) > 8

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from training import data_flags as flags
-from training import loop_flags
-from training.config import ModelConfig, RunConfig
+from training import loop_flags, model_flags
+from training.config import RunConfig
 from training.errors import ConfigError
 
 
@@ -34,14 +33,20 @@ def train(
     test_share: flags.TestShare = None,
     split_seed: flags.SplitSeed = None,
     name: Annotated[str | None, typer.Option(help="the model's name [the file's]")] = None,
-    hidden: Annotated[str | None, typer.Option(help="widths of the hidden layers [256,128]")] = None,
-    activation: Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")] = None,
-    moments: Annotated[
-        str | None, typer.Option(help="mean and variance per feature, or one for all units [feature]")
-    ] = None,
-    epsilon: Annotated[float | None, typer.Option(help="added to the variance [1e-3]")] = None,
-    batch_norm: Annotated[bool, typer.Option(help="normalise the hidden layers")] = True,
-    dropout: Annotated[float | None, typer.Option(help="share of units dropped in training [0.1]")] = None,
+    encoding: model_flags.Encoding = None,
+    bins: model_flags.Bins = None,
+    encoding_rate: model_flags.EncodingRate = None,
+    hidden: model_flags.Hidden = None,
+    activation: model_flags.Activation = None,
+    residual: model_flags.Residual = False,
+    initialisation: model_flags.Initialisation = None,
+    moments: model_flags.Moments = None,
+    epsilon: model_flags.Epsilon = None,
+    momentum: model_flags.Momentum = None,
+    batch_norm: model_flags.BatchNorm = True,
+    dropout: model_flags.Dropout = None,
+    log_target: model_flags.LogTarget = False,
+    calibrate: model_flags.Calibrate = True,
     epochs: loop_flags.Epochs = None,
     batch_size: loop_flags.BatchSize = None,
     lr: loop_flags.Rate = None,
@@ -51,6 +56,7 @@ def train(
     warm_up: loop_flags.WarmUp = None,
     ema: loop_flags.Ema = None,
     exact_statistics: loop_flags.ExactStatistics = True,
+    mixup: loop_flags.Mixup = None,
     label_smoothing: loop_flags.LabelSmoothing = None,
     clip: loop_flags.Clip = None,
     class_weight: loop_flags.ClassWeight = None,
@@ -87,16 +93,23 @@ def train(
             split_seed=split_seed,
         ),
         name or _name(data, dataset),
-        _given(
-            ModelConfig,
-            hidden=None if hidden is None else _widths(hidden),
-            activation=_choice("activation", activation, ("relu", "gelu", "tanh", "sigmoid")),
-            moments=_choice("moments", moments, ("feature", "all")),
+        model_flags.model_fields(
+            encoding=encoding,
+            bins=bins,
+            encoding_rate=encoding_rate,
+            hidden=hidden,
+            activation=activation,
+            residual=residual,
+            initialisation=initialisation,
+            moments=moments,
             epsilon=epsilon,
+            momentum=momentum,
             batch_norm=batch_norm,
             dropout=dropout,
+            log_target=log_target,
+            calibrate=calibrate,
         ),
-        loop_flags.loop_config(
+        loop_flags.loop_fields(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=lr,
@@ -108,6 +121,7 @@ def train(
             warm_up=warm_up,
             ema=ema,
             exact_statistics=exact_statistics,
+            mixup=mixup,
             label_smoothing=label_smoothing,
             clip=clip,
             class_weight=class_weight,
@@ -167,22 +181,3 @@ def _require_extra() -> None:
 
 def _name(data: list[Path] | None, dataset: str | None) -> str:
     return dataset or (data[0].name.split(".")[0] if data else "model")
-
-
-def _choice(flag: str, value: str | None, choices: tuple[str, ...]) -> Any:
-    if value is not None and value not in choices:
-        raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(choices)}")
-    return value
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(width) for width in text.split(",") if width.strip())
-    except ValueError as error:
-        raise ConfigError(f"--hidden is {text!r}, expected widths such as 256,128") from error
-
-
-def _given(config: type[ModelConfig], **options: Any) -> ModelConfig:
-    """A config with what was given; the rest keeps the defaults of the record."""
-    known = {field.name for field in fields(config)}
-    return config(**{name: value for name, value in options.items() if value is not None and name in known})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from training.errors import ConfigError
 
 Task = Literal["classification", "regression"]
 Activation = Literal["relu", "gelu", "tanh", "sigmoid"]
 Moments = Literal["feature", "all"]
+Initialisation = Literal["auto", "he", "xavier", "lecun", "small"]
 OptimizerName = Literal["adamw", "muon"]
 ScheduleName = Literal["cosine", "one-cycle", "plateau", "constant"]
 RegressionLoss = Literal["mse", "huber"]
@@ -80,27 +82,43 @@ class ModelConfig:
     """The network.
 
     Attributes:
-        hidden: the width of each hidden layer.
+        encoding: how numbers become inputs of the first linear layer.
+        bins: of each of the two kinds that a piecewise linear encoding unites, by quantiles and by a tree.
+        encoding_rate: times the learning rate, of what the encoding learns.
+        hidden: the width of each hidden layer; with `residual` that inside each step, the first the
+            shortcut's too.
+        residual: steps beside a shortcut, each behind a norm of its own, instead of plain layers.
+        initialisation: how weights are drawn; "auto" is He's for relu and gelu, Xavier's for others.
         moments: "feature" takes one mean and variance per unit (axis 0 of the batch), "all" one for the
             whole layer's output (axes 0 and 1).
         epsilon: added to the variance; TensorFlow's 1e-3, PyTorch's is 1e-5.
         momentum: the weight of the newest batch in the running statistics, PyTorch's convention.
+        log_target: learn the logarithm of the target; the model answers in the target's own unit.
+        calibrate: divide the logits by a temperature chosen on validation rows (Guo et al. 2017).
     """
 
+    encoding: EncodingKind = "standard"
+    bins: int = 64
+    encoding_rate: float = 5.0
     hidden: tuple[int, ...] = (256, 128)
     activation: Activation = "relu"
+    residual: bool = False
+    initialisation: Initialisation = "auto"
     batch_norm: bool = True
     moments: Moments = "feature"
     epsilon: float = 1e-3
     momentum: float = 0.1
     dropout: float = 0.1
+    log_target: bool = False
+    calibrate: bool = True
 
     def __post_init__(self) -> None:
-        _check(
-            all(width > 0 for width in self.hidden), f"--hidden is {self.hidden}, expected positive widths"
-        )
+        widths = f"--hidden is {self.hidden}, expected positive widths"
+        _check(all(width > 0 for width in self.hidden), widths)
+        _check(bool(self.hidden) or not self.residual, "--residual needs at least one width in --hidden")
         _check(self.epsilon > 0, f"--epsilon is {self.epsilon}, expected a positive number")
         _check(0 <= self.dropout < 1, f"--dropout is {self.dropout}, expected at least 0 and below 1")
+        _check(2 <= self.bins <= 4096, f"--bins is {self.bins}, expected 2 to 4096")
 
 
 @dataclass(frozen=True)
@@ -118,6 +136,8 @@ class LoopConfig:
         ema: the weight of the past in a moving average of the weights; 0 takes the weights themselves.
         exact_statistics: give normalisations the training rows' moments before each validation and in the
             end; else they keep their running averages.
+        mixup: α of the Beta distribution of the shares in which rows of a batch are mixed, in front of the
+            first linear layer (Zhang et al. 2018; Verma et al. 2019); 0 mixes none.
         label_smoothing: the share of the probability that is spread over all classes.
         clip: the greatest norm of a gradient; a longer one is shortened to it.
         class_weight: "balanced" lets every class weigh the same.
@@ -138,6 +158,7 @@ class LoopConfig:
     warm_up: float = 0.2
     ema: float = 0.0
     exact_statistics: bool = True
+    mixup: float = 0.0
     label_smoothing: float = 0.0
     clip: float | None = None
     class_weight: ClassWeight = "none"
@@ -158,6 +179,7 @@ class LoopConfig:
         _check(
             self.weight_decay >= 0, f"--weight-decay is {self.weight_decay}, expected a number from 0 upwards"
         )
+        _check(self.mixup >= 0, f"--mixup is {self.mixup}, expected a number from 0 upwards")
         _check(self.clip is None or self.clip > 0, f"--clip is {self.clip}, expected a positive number")
         for flag in ("warm_up", "ema", "label_smoothing"):
             share = getattr(self, flag)
@@ -185,14 +207,24 @@ STEPS = 3000
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run from a table to a published model."""
+    """One run from a table to a published model.
+
+    Attributes:
+        model, loop: fields of `ModelConfig` and `LoopConfig` that are asked for; the others are chosen by
+            the table (`training.defaults`).
+    """
 
     data: DataConfig
     name: str
-    model: ModelConfig = field(default_factory=ModelConfig)
-    loop: LoopConfig = field(default_factory=LoopConfig)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    loop: Mapping[str, Any] = field(default_factory=dict)
     models_dir: Path = Path("models")
     resume: bool = False
+
+    @property
+    def seed(self) -> int:
+        """Of every random choice."""
+        return int(self.loop.get("seed", LoopConfig.seed))
 
     @property
     def checkpoint(self) -> Path:
@@ -203,6 +235,11 @@ class RunConfig:
         safe = self.name.replace("-", "").replace("_", "").replace(".", "")
         legal = safe.isascii() and safe.isalnum() and not self.name.startswith(".")
         _check(legal, f"--name is {self.name!r}, expected letters, digits, '-', '_' and '.'")
+        for record, asked in ((ModelConfig, self.model), (LoopConfig, self.loop)):
+            known = {entry.name for entry in fields(record)}
+            unknown = sorted(set(asked) - known)
+            _check(not unknown, f"{record.__name__} has no {', '.join(unknown)}; it has {sorted(known)}")
+            record(**asked)
 
 
 def _check(holds: bool, message: str) -> None:

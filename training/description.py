@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import onnx
 
 from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
 from service.session import runtime_version
-from training.config import RunConfig
 from training.data import Splits
+from training.defaults import Recipe
 from training.folding.report import FoldReport
 from training.loop import FitResult
 
@@ -27,27 +30,24 @@ class Sealed:
 
 
 def describe(
-    config: RunConfig, splits: Splits, fit: FitResult, metrics: dict[str, float], sealed: Sealed
+    recipe: Recipe, splits: Splits, fit: FitResult, metrics: dict[str, float], sealed: Sealed
 ) -> ModelMetadata:
     """The metadata of a certified model."""
-    lows, highs = splits.train.numeric.min(axis=0), splits.train.numeric.max(axis=0)
-    ranges = zip(splits.features, lows.tolist(), highs.tolist(), strict=True)
-    model, loop = config.model, config.loop
+    model, loop = recipe.model, recipe.loop
     rows = len(splits.train)
     return ModelMetadata(
         task=splits.task,
         target=splits.target,
-        features=tuple(Feature(name=name, minimum=low, maximum=high) for name, low, high in ranges),
+        features=tuple(_features(splits)),
         classes=splits.classes,
         epsilon=model.epsilon if model.batch_norm else None,
         hyperparameters={
-            **{key: value for key, value in asdict(model).items() if key != "hidden"},
+            **_plain(asdict(model), ("hidden",)),
             "hidden": ",".join(map(str, model.hidden)),
             "batch_size": loop.batch_size_for(rows),
             "epochs": len(fit.epochs),
             "best_epoch": fit.best,
-            "learning_rate": loop.learning_rate,
-            "weight_decay": loop.weight_decay,
+            **_plain(asdict(loop), ("batch_size", "epochs", "seed")),
         },
         metrics=metrics,
         folding=Folding.model_validate(sealed.folding),
@@ -63,6 +63,23 @@ def describe(
             seed=loop.seed,
         ),
     )
+
+
+def _features(splits: Splits) -> Iterator[Feature]:
+    """The columns in the table's order, with what training saw of them."""
+    numbers = iter(splits.train.numeric.T)
+    for column in splits.columns:
+        if column.kind == "categorical":
+            yield Feature(name=column.name, kind="categorical", categories=column.categories, missing=True)
+        else:
+            values = next(numbers)
+            low, high = float(np.nanmin(values)), float(np.nanmax(values))
+            yield Feature(name=column.name, minimum=low, maximum=high, missing=column.missing)
+
+
+def _plain(record: dict[str, Any], without: tuple[str, ...]) -> dict[str, float | int | str | bool]:
+    """What was chosen; None is left out, as it says nothing."""
+    return {key: value for key, value in record.items() if key not in without and value is not None}
 
 
 def _versions() -> dict[str, str]:

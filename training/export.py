@@ -1,4 +1,4 @@
-"""A folded module → ONNX, with the promises it must keep checked on the way out."""
+"""A predictor → ONNX, with the promises it must keep checked on the way out."""
 
 from __future__ import annotations
 
@@ -13,40 +13,49 @@ import torch
 from torch import nn
 
 from service.metadata import KEY, ModelMetadata, Task
+from training.codebook import Codebook
+from training.encoding.periodic import Sinusoids
 from training.errors import ExportError
-from training.folding.report import KEPT_BY_CERTIFICATE, FoldReport
+from training.folding.report import KEPT_BY_CERTIFICATE
 from training.folding.torch_module import FoldedModule
+from training.model import Residual
+from training.predictor import Predictor, Shapes, linear_layers, output_task
+from training.text_input import take_texts
 
-INPUT = "features"
+FEATURES = "features"
+"""The only input of a model of numbers alone, none of which may be missing."""
+
+NUMERIC, CATEGORICAL = "numeric", "categorical"
 OUTPUTS: dict[Task, str] = {"classification": "probabilities", "regression": "value"}
 
 
-def export_folded(folded: FoldedModule, features: int, task: Task, linear_layers: int) -> onnx.ModelProto:
-    """A folded module as ONNX.
+def export_folded(predictor: Predictor, folded: FoldedModule, codebook: Codebook) -> onnx.ModelProto:
+    """A predictor around its folded network as ONNX that takes raw rows, categories as texts.
+
+    Inputs: `features` float32 [N, numeric], or `numeric` float32 [N, numeric] with NaN for what is missing
+    and `categorical` string [N, categorical], or one of both. Output: `probabilities` [N, classes] or
+    `value` [N, 1].
 
     Raises:
         ExportError: the graph has a normalisation left, or not exactly one Gemm for each linear layer.
     """
-    model = export(folded.module, features, task)
-    _check_promises(model, linear_layers, folded.report)
-    for node in model.graph.node:
-        if node.op_type == "Sub":
-            node.doc_string = KEPT_BY_CERTIFICATE
-    return model
+    model = export(predictor.with_network(folded.module), output_task(predictor))
+    _check_promises(model, predictor, folded)
+    for node in _shifts(model.graph):
+        node.doc_string = KEPT_BY_CERTIFICATE
+    return take_texts(model, CATEGORICAL, codebook) if codebook.columns else model
 
 
-def export(module: nn.Module, features: int, task: Task) -> onnx.ModelProto:
-    """A module as ONNX, node for node: input `features` float32 [N, features], output `probabilities`
-    [N, classes] or `value` [N, 1].
-    """
+def export(predictor: Predictor, task: Task) -> onnx.ModelProto:
+    """A predictor as ONNX, node for node; `categorical` is int64 here, places in the table of rows."""
     with _quiet():
         program = torch.onnx.export(
-            module,
-            (torch.zeros(2, features),),
+            predictor,
+            predictor.examples(),
             dynamo=True,
-            input_names=[INPUT],
+            input_names=input_names(predictor.shapes),
             output_names=[OUTPUTS[task]],
-            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamic_shapes=(tuple({0: torch.export.Dim("N")} for _ in predictor.examples()),),
             # torch's own optimiser would fold some normalisations, in float32; ours are folded before.
             optimize=False,
             verbose=False,
@@ -56,6 +65,13 @@ def export(module: nn.Module, features: int, task: Task) -> onnx.ModelProto:
     _strip(model.graph)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def input_names(shapes: Shapes) -> list[str]:
+    """What the graph calls its inputs."""
+    if not shapes.categorical and not shapes.missing:
+        return [FEATURES]
+    return [NUMERIC] * bool(shapes.numeric) + [CATEGORICAL] * bool(shapes.categorical)
 
 
 def with_metadata(model: onnx.ModelProto, metadata: ModelMetadata) -> onnx.ModelProto:
@@ -88,13 +104,37 @@ def _strip(graph: onnx.GraphProto) -> None:
         item.doc_string = ""
 
 
-def _check_promises(model: onnx.ModelProto, linear_layers: int, report: FoldReport) -> None:
-    """One Gemm for each linear layer, and nothing affine beside them but the shifts the report names."""
-    kept = sum(entry.direction == "split" for entry in report.entries)
-    expected = Counter({"Gemm": linear_layers}) + Counter({"Sub": kept})
-    found = Counter(node.op_type for node in model.graph.node if node.op_type in _AFFINE)
+def _check_promises(model: onnx.ModelProto, predictor: Predictor, folded: FoldedModule) -> None:
+    """One Gemm for each linear layer, and nothing affine beside them but the shifts the report names, the
+    sum of numbers and categories, shortcuts, and the arithmetic of the encoding."""
+    kept = sum(entry.direction == "split" for entry in folded.report.entries)
+    sums = sum(isinstance(layer, Residual) for layer in predictor.network.modules())
+    sums += bool(predictor.shapes.categorical)
+    waves = sum(isinstance(layer, Sinusoids) for layer in predictor.network.modules())
+    expected = Counter({"Gemm": linear_layers(predictor), "Sub": kept, "Add": sums, "Mul": waves})
+    expected += _encoding(predictor)
+    found = _affine(model)
     if found != expected:
-        raise ExportError(f"the exported graph has {dict(found)}, expected {dict(expected)}")
+        raise ExportError(f"the exported graph has {dict(found)}, expected {dict(+expected)}")
+
+
+def _encoding(predictor: Predictor) -> Counter[str]:
+    """What the encoding itself computes."""
+    shapes = predictor.shapes
+    if predictor.encoder is None:
+        return Counter()
+    alone = Predictor(predictor.encoder, nn.Identity(), Shapes(shapes.numeric, 0, shapes.missing))
+    return _affine(export(alone.eval(), "regression"))
+
+
+def _affine(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node if node.op_type in _AFFINE)
+
+
+def _shifts(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The subtractions right in front of a Gemm."""
+    before = {node.input[0] for node in graph.node if node.op_type == "Gemm"}
+    return [node for node in graph.node if node.op_type == "Sub" and node.output[0] in before]
 
 
 _AFFINE = ("Gemm", "MatMul", "BatchNormalization", "Sub", "Add", "Mul", "Div")

@@ -1,33 +1,35 @@
-"""The flags of `foldserve train` that say how it trains, and the record that they make."""
+"""The flags of `foldserve train` that say how it trains, and the fields that they ask for."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
 
 from training import config
-from training.config import LoopConfig
 from training.errors import ConfigError
+from training.model_flags import check_choices
 
 Epochs = Annotated[int | None, typer.Option(help="passes over the rows [by their number]")]
 BatchSize = Annotated[
-    str | None, typer.Option(help="rows per step, or full; 1 for single rows [256, less for few rows]")
+    str | None,
+    typer.Option(help="rows per step, or full; 1 for single rows [256, by the table]"),
 ]
-Rate = Annotated[float | None, typer.Option("--lr", help="highest learning rate [3e-3]")]
-WeightDecay = Annotated[float | None, typer.Option(help="on weights of linear layers [0.1]")]
+Rate = Annotated[float | None, typer.Option("--lr", help="highest learning rate [5e-3]")]
+WeightDecay = Annotated[float | None, typer.Option(help="on weights of linear layers [0.2 or 0.01]")]
 Patience = Annotated[int | None, typer.Option(help="epochs without a better score [20]")]
 Seed = Annotated[int, typer.Option(help="of every random choice")]
 Optimizer = Annotated[str | None, typer.Option(help="adamw or muon [adamw]")]
 Schedule = Annotated[
     str | None, typer.Option(help="of the rate: cosine, one-cycle, plateau or constant [cosine]")
 ]
-WarmUp = Annotated[float | None, typer.Option(help="share of the steps in which the rate rises [0.2]")]
-Ema = Annotated[float | None, typer.Option(help="keep an average of the weights, such as 0.99 [0]")]
+WarmUp = Annotated[float | None, typer.Option(help="share of the steps in which the rate rises [0.05]")]
+Ema = Annotated[float | None, typer.Option(help="keep an average of the weights, such as 0.99 [0.995]")]
 ExactStatistics = Annotated[
     bool, typer.Option(help="normalise by the training rows' moments, not by running averages")
 ]
+Mixup = Annotated[float | None, typer.Option(help="mix rows, by shares of Beta(a, a) [by the table]")]
 LabelSmoothing = Annotated[float | None, typer.Option(help="probability shared by all classes [0]")]
 Clip = Annotated[float | None, typer.Option(help="greatest norm of a gradient [none]")]
 ClassWeight = Annotated[str | None, typer.Option(help="none or balanced [none]")]
@@ -51,24 +53,18 @@ _CHOICES: dict[str, Any] = {
 }
 
 
-def loop_config(batch_size: str | None = None, **given: Any) -> LoopConfig:
-    """The record of what was given; the rest keeps its defaults.
+def loop_fields(batch_size: str | None = None, **given: Any) -> dict[str, Any]:
+    """The fields of `LoopConfig` that were asked for.
 
     Raises:
         ConfigError: a flag has a value that it cannot have.
     """
-    for name, choices in _CHOICES.items():
-        value = given.get(name)
-        if value is not None and value not in get_args(choices):
-            flag = name.replace("_", "-")
-            raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(get_args(choices))}")
+    check_choices(given, _CHOICES)
     present = {name: value for name, value in given.items() if value is not None}
-    return LoopConfig(batch_size=_size(batch_size), **present)
+    return present if batch_size is None else {"batch_size": _size(batch_size), **present}
 
 
-def _size(text: str | None) -> int | Literal["full"] | None:
-    if text is None:
-        return None
+def _size(text: str) -> int | Literal["full"]:
     if text == "full":
         return "full"
     try:

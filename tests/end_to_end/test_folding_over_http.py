@@ -13,7 +13,7 @@ import torch
 
 from service.metadata import row_errors
 from tests.conftest import Serving
-from training.config import Activation, DataConfig, LoopConfig, ModelConfig, Moments, RunConfig, Task
+from training.config import Activation, DataConfig, Moments, RunConfig, Task
 from training.data import load
 from training.pipeline import publish, train
 
@@ -30,8 +30,8 @@ MATRIX = list(itertools.product(ACTIVATIONS, MOMENTS, (1, 2, 4), DATA))
 async def test_answers_are_those_of_the_unfolded_model(
     tmp_path: Path, serving: Serving, activation: Activation, moments: Moments, layers: int, task: Task
 ) -> None:
-    model = ModelConfig(hidden=(12,) * layers, activation=activation, moments=moments)
-    config = RunConfig(DataConfig(DATA[task]), "m", model, LoopConfig(epochs=2), tmp_path)
+    model = {"hidden": (12,) * layers, "activation": activation, "moments": moments, "encoding": "standard"}
+    config = RunConfig(DataConfig(DATA[task]), "m", model, {"epochs": 2}, tmp_path)
     splits = load(config.data, 0)
     trained = train(splits, config)
     publish(config, splits, trained)

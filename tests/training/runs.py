@@ -6,20 +6,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from torch import nn
-
-from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+from training.config import DataConfig, RunConfig
 from training.data import Splits, load
+from training.held_out import HeldOut
 from training.pipeline import Trained, train
+from training.predictor import Predictor
 
 Dataset = Literal["wine", "diabetes"]
 
 
 def config(dataset: Dataset = "wine", models_dir: Path = Path("models"), **model: object) -> RunConfig:
     """A run of a second or two."""
-    small = ModelConfig(hidden=(16, 8), **model)  # type: ignore[arg-type]
-    return RunConfig(DataConfig(dataset), dataset, small, LoopConfig(epochs=5), models_dir)
+    small = {"hidden": (16, 8), "encoding": "standard", **model}
+    return RunConfig(DataConfig(dataset), dataset, small, {"epochs": 5}, models_dir)
 
 
 @cache
@@ -30,11 +29,11 @@ def trained(dataset: Dataset = "wine") -> tuple[Splits, Trained]:
     return splits, train(splits, run)
 
 
-def predictor(dataset: Dataset = "wine") -> nn.Sequential:
+def predictor(dataset: Dataset = "wine") -> Predictor:
     """The unfolded model."""
     return trained(dataset)[1].predictor
 
 
-def rows(dataset: Dataset = "wine") -> np.ndarray:
+def held_out(dataset: Dataset = "wine") -> HeldOut:
     """Rows that training did not see."""
-    return trained(dataset)[0].test.numeric
+    return HeldOut.of(trained(dataset)[0], 0)

@@ -9,34 +9,32 @@ from onnx import numpy_helper
 from torch import nn
 
 from service.metadata import Certificate, RowError
-from tests.training.runs import Dataset, predictor, rows
+from tests.training.runs import Dataset, held_out, predictor, trained
 from training.certify import (
     EPS,
     GOLDEN_ROWS,
-    MOST_ROWS,
-    ROWS,
-    HeldOut,
     Truth,
     _compare_labels,
     certify,
     check,
     golden_rows,
 )
+from training.codebook import Codebook
 from training.errors import CertificateError
 from training.export import export, export_folded
+from training.held_out import ROWS
 from training.pipeline import fold_completely
-
-WIDTH = {"wine": 13, "diabetes": 10}
+from training.predictor import Predictor, Shapes
 
 
 def sealed(folder: Path, dataset: Dataset, amp_limit: float = 0.0) -> tuple[Path, Truth]:
     """A folded file with the truth about it."""
     task = "classification" if dataset == "wine" else "regression"
     unfolded, path = folder / "unfolded.onnx", folder / "model.onnx"
-    onnx.save(export(predictor(dataset), WIDTH[dataset], task), unfolded)  # type: ignore[arg-type]
-    folded = fold_completely(predictor(dataset), WIDTH[dataset], amp_limit)
-    onnx.save(export_folded(folded, WIDTH[dataset], task, 3), path)  # type: ignore[arg-type]
-    return path, Truth.of(predictor(dataset), HeldOut.of(rows(dataset), 0), unfolded)
+    onnx.save(export(predictor(dataset), task), unfolded)  # type: ignore[arg-type]
+    folded = fold_completely(predictor(dataset), amp_limit)
+    onnx.save(export_folded(predictor(dataset), folded, Codebook(())), path)
+    return path, Truth.of(predictor(dataset), held_out(dataset), unfolded)
 
 
 @pytest.mark.parametrize("dataset", ["wine", "diabetes"])
@@ -44,7 +42,7 @@ def test_a_sound_fold_is_certified(tmp_path: Path, dataset: Dataset) -> None:
     certificate = certify(*sealed(tmp_path, dataset))
     check(certificate)
     assert certificate.rows == ROWS
-    assert certificate.held_out_rows == len(rows(dataset))
+    assert certificate.held_out_rows == len(trained(dataset)[0].test)
     assert 0 < certificate.folded.mean < 8 * EPS
     assert certificate.ratio_of_means == pytest.approx(
         certificate.folded.mean / certificate.unfolded_float32.mean
@@ -90,7 +88,7 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
     _, truth = sealed(tmp_path, "wine")
     other = nn.Sequential(nn.Linear(13, 4), nn.ReLU(), nn.Linear(4, 3), nn.Softmax(dim=-1)).eval()
     path = tmp_path / "other.onnx"
-    onnx.save(export(other, 13, "classification"), path)
+    onnx.save(export(Predictor(None, other, Shapes(13, 0, False)), "classification"), path)
     with pytest.raises(CertificateError, match="linear layers are not those of the model"):
         certify(path, truth)
 
@@ -105,7 +103,17 @@ def certificate(**changes: object) -> Certificate:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"ratio_of_means": 1.11}, {"label_agreement": 0.99}, {"parameters_max_ulp": 0.51}]
+    "changes",
+    [
+        {
+            "folded": RowError(mean=3.1 * EPS, max=9 * EPS),
+            "unfolded_float32": RowError(mean=2 * EPS, max=EPS),
+        },
+        {"folded": RowError(mean=1.6 * EPS, max=EPS)},
+        {"label_agreement": 0.99},
+        {"parameters_max_ulp": 0.51},
+    ],
+    ids=["half-as-much-again", "more-than-epsilon", "labels", "parameters"],
 )
 def test_each_limit_stops_publication(changes: dict[str, object]) -> None:
     check(certificate())
@@ -113,9 +121,14 @@ def test_each_limit_stops_publication(changes: dict[str, object]) -> None:
         check(certificate(**changes))
 
 
-def test_a_ratio_that_is_no_number_stops_publication() -> None:
+def test_an_error_that_is_no_number_stops_publication() -> None:
     with pytest.raises(CertificateError):
-        check(certificate(ratio_of_means=float("nan")))
+        check(certificate(folded=RowError(mean=float("nan"), max=EPS)))
+
+
+def test_which_of_two_errors_below_epsilon_is_larger_does_not_count() -> None:
+    tiny = RowError(mean=EPS / 4, max=EPS)
+    check(certificate(folded=RowError(mean=EPS / 2, max=EPS), unfolded_float32=tiny, ratio_of_means=2.0))
 
 
 def test_labels_may_differ_only_where_float32_cannot_tell_the_classes_apart() -> None:
@@ -126,25 +139,10 @@ def test_labels_may_differ_only_where_float32_cannot_tell_the_classes_apart() ->
     assert _compare_labels(swapped, truth, 1e-7) == (0.5, 1)
 
 
-def test_few_rows_are_joined_by_points_between_them() -> None:
-    given = np.array([[0.0, 10.0], [1.0, 20.0]], np.float32)
-    held_out = HeldOut.of(given, seed=0)
-    assert held_out.genuine == 2
-    assert held_out.rows.shape == (ROWS, 2)
-    assert held_out.rows[:2].tolist() == given.tolist()
-    assert (held_out.rows >= given.min(0)).all()
-    assert (held_out.rows <= given.max(0) * (1 + EPS)).all()
-
-
-def test_many_rows_are_cut_at_a_bound() -> None:
-    held_out = HeldOut.of(np.zeros((MOST_ROWS + 5, 1), np.float32), seed=0)
-    assert (len(held_out.rows), held_out.genuine) == (MOST_ROWS, MOST_ROWS)
-
-
 def test_golden_rows_are_held_out_rows_with_the_files_own_outputs(tmp_path: Path) -> None:
     path, truth = sealed(tmp_path, "wine")
     golden = golden_rows(path, truth.held_out, certify(path, truth))
     assert len(golden.inputs) == GOLDEN_ROWS
-    assert np.array(golden.inputs, np.float32).tolist() == rows()[:GOLDEN_ROWS].tolist()
+    assert np.array(golden.inputs, np.float32).tolist() == trained()[0].test.numeric[:GOLDEN_ROWS].tolist()
     assert np.array(golden.outputs).sum(1) == pytest.approx(1)
     assert golden.tolerance < 1e-4

@@ -5,13 +5,13 @@ import pytest
 
 from tests.processes import run
 from training.cli import train
-from training.config import LoopConfig
+from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError
-from training.loop_flags import loop_config
+from training.loop_flags import loop_fields
 
 
-def test_what_is_not_given_keeps_the_defaults_of_the_record() -> None:
-    assert loop_config(epochs=None, optimizer=None) == LoopConfig()
+def test_what_is_not_given_is_left_to_the_table() -> None:
+    assert loop_fields(epochs=None, optimizer=None) == {}
 
 
 def test_every_option_of_the_loop_has_a_flag() -> None:
@@ -19,11 +19,15 @@ def test_every_option_of_the_loop_has_a_flag() -> None:
     assert {field.name for field in fields(LoopConfig)} <= flags
 
 
+def test_every_option_of_the_model_has_a_flag() -> None:
+    assert {field.name for field in fields(ModelConfig)} <= set(inspect.signature(train).parameters)
+
+
 def test_a_batch_is_a_number_or_full() -> None:
-    assert loop_config("full").batch_size == "full"
-    assert loop_config("64").batch_size == 64
+    assert loop_fields("full") == {"batch_size": "full"}
+    assert loop_fields("64") == {"batch_size": 64}
     with pytest.raises(ConfigError, match="--batch-size is 'half', expected a number or full"):
-        loop_config("half")
+        loop_fields("half")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +43,7 @@ def test_a_batch_is_a_number_or_full() -> None:
 )
 def test_a_value_that_cannot_be_is_one_line(given: dict[str, object], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
-        loop_config(**given)  # type: ignore[arg-type]
+        RunConfig(DataConfig("wine"), "wine", loop=loop_fields(**given))  # type: ignore[arg-type]
 
 
 def test_the_finder_plots_the_rates_and_trains_nothing(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from training.config import ModelConfig, Moments
-from training.model import BatchNorm, Standardiser, TargetScale, build_core, build_predictor
+from training.model import BatchNorm, build_core
 
 BOTH: tuple[Moments, Moments] = ("feature", "all")
 
@@ -87,14 +87,3 @@ def test_without_batch_norm_every_linear_layer_has_a_bias() -> None:
 def test_the_same_generator_builds_the_same_weights() -> None:
     cores = [build_core(ModelConfig(), 3, 2, torch.Generator().manual_seed(5)) for _ in range(2)]
     assert all(torch.equal(a, b) for a, b in zip(*(core.parameters() for core in cores), strict=True))
-
-
-def test_a_predictor_takes_raw_features_and_answers_in_the_targets_unit() -> None:
-    core = build_core(ModelConfig(hidden=(4,)), 2, 1, torch.Generator().manual_seed(0)).eval()
-    before = Standardiser(np.array([10.0, 0.0]), np.array([2.0, 1.0]))
-    predictor = build_predictor(core, before, TargetScale(100.0, 16.0))
-    x = torch.tensor([[12.0, 3.0]])
-    expected = core(torch.tensor([[1.0, 3.0]])) * 16 + 100
-    assert torch.equal(predictor(x), expected)
-    classifier = build_predictor(core, before, None)
-    assert classifier(x).tolist() == [[1.0]]

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-Purpose = Literal["initialisation", "order", "dropout", "statistics"]
+Purpose = Literal["initialisation", "order", "dropout", "statistics", "mixing", "encoding"]
 
 
 def derived(seed: int, purpose: Purpose) -> int:

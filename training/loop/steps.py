@@ -17,6 +17,7 @@ from training.loop.batches import batches, single_rows
 from training.loop.devices import lower_precision
 from training.loop.diagnosis import first_not_finite
 from training.loop.losses import Loss
+from training.loop.mixing import Mixing
 from training.loop.optimisers import Optimiser, length
 from training.loop.rows import Rows
 from training.loop.schedules import Schedule
@@ -56,6 +57,7 @@ class Stepper:
         self.guard = SpikeGuard() if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
+        self._mixing = Mixing(network, config) if config.mixup else None
         own = network.state_dict()
         parameters = {name for name, _ in network.named_parameters()}
         self._buffers = [place for place, name in enumerate(own) if name not in parameters]
@@ -111,8 +113,10 @@ class Stepper:
     def _forward(self, rows: Rows) -> Tensor:
         lower = self._config.precision == "bf16"
         with lower_precision(self.network, rows.y.device) if lower else nullcontext():
+            if self._mixing and len(rows) > 1:
+                return self._mixing.loss(rows, self.step, self._loss)
             outputs = self.network(*rows.inputs)
-        return self._loss(outputs.float() if lower else outputs, rows.y, rows.weight)
+        return self._loss(outputs.float(), rows.y, rows.weight)
 
     def _factor(self, step: int) -> float:
         lowered = self.guard.incidents.rate_factor if self.guard else 1.0

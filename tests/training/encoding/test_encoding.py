@@ -1,6 +1,7 @@
 import typing
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -16,6 +17,7 @@ from training.errors import ConfigError
 from training.export import export
 from training.loop.groups import groups
 from training.model import Standardiser
+from training.predictor import Predictor, Shapes
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -118,12 +120,17 @@ def test_the_served_form_has_numbers_of_its_own(kind: Kind) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, plain.state_dict().values(), strict=True))
 
 
+def exported(module: nn.Module, columns: int) -> onnx.ModelProto:
+    """The module alone, with its only input."""
+    return export(Predictor(None, module, Shapes(columns, 0, False)), "regression")
+
+
 @kinds
 def test_exported_it_computes_in_onnxruntime_what_numpy_computes(kind: Kind) -> None:
     table = ordinary()
     encoding = fitted(kind, table)
     module = nn.Sequential(encoding.fill, encoding.encode, served(encoding.learn)).eval()
-    model = export(module, table.shape[1], "regression")
+    model = exported(module, table.shape[1])
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     raw = ordinary(40, seed=7)
     raw[3] = np.nan
@@ -138,7 +145,7 @@ def test_exported_it_computes_in_onnxruntime_what_numpy_computes(kind: Kind) -> 
 def test_exported_a_fill_that_accepts_nothing_missing_leaves_no_node() -> None:
     encoding = fitted("bins", ordinary()[:, 1:])
     encoding.fill.accepts_missing = False
-    model = export(nn.Sequential(encoding.fill, encoding.encode).eval(), 3, "regression")
+    model = exported(nn.Sequential(encoding.fill, encoding.encode).eval(), 3)
     given = [node.op_type for node in model.graph.node if "features" in node.input]
     assert given == ["Gather"]
 

@@ -1,0 +1,47 @@
+"""Mixing: every row of a batch is mixed with another, in front of the first linear layer (mixup).
+
+Zhang et al. 2018, "mixup", and Verma et al. 2019, "Manifold Mixup". What is mixed is what that layer gives,
+as it is linear in what encodes the numbers and in the indicators of the categories. The loss of a mixed row
+is that beside each of the two targets, by their shares.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor, nn
+
+from training.config import LoopConfig
+from training.errors import ConfigError
+from training.loop.losses import Loss
+from training.loop.rows import Rows
+from training.loop.seeds import derived
+from training.model import Network
+
+
+class Mixing:
+    """One share for all rows of a batch, drawn from Beta(α, α) anew for each step."""
+
+    def __init__(self, network: nn.Module, config: LoopConfig) -> None:
+        """Only of a network that says where its first linear layer ends.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if not isinstance(network, Network):
+            raise ConfigError(f"--mixup needs a Network, got {type(network).__name__}: give --mixup 0")
+        self._network = network
+        self._alpha = config.mixup
+        self._seed = derived(config.seed, "mixing")
+
+    def loss(self, rows: Rows, step: int, loss: Loss) -> Tensor:
+        """Of the mixed rows. A batch is in random order, so its reverse is a partner for each row."""
+        share = self.share(step)
+        front = self._network.front(*rows.inputs)
+        outputs = self._network.rest(front.lerp(front.flip(0), 1 - share)).float()
+        other = None if rows.weight is None else rows.weight.flip(0)
+        first, second = loss(outputs, rows.y, rows.weight), loss(outputs, rows.y.flip(0), other)
+        return first * share + second * (1 - share)
+
+    def share(self, step: int) -> float:
+        """How much of each row stays; by the number of the step, so that a resume needs nothing kept."""
+        return float(np.random.default_rng((self._seed, step)).beta(self._alpha, self._alpha))

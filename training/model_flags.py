@@ -1,0 +1,72 @@
+"""The flags of `foldserve train` that say what the network is, and the fields that they ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+import typer
+
+from training import config
+from training.errors import ConfigError
+
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="of numbers: auto, standard, robust, bins, bins-relu or periodic [auto]"),
+]
+Bins = Annotated[int | None, typer.Option(help="bins by quantiles and by a tree, of each column [64]")]
+EncodingRate = Annotated[
+    float | None, typer.Option(help="times the rate, of what the encoding learns [5, or 10]")
+]
+Hidden = Annotated[str | None, typer.Option(help="widths of the hidden layers [384,384 or 512,512,512]")]
+Activation = Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")]
+Residual = Annotated[bool, typer.Option("--residual", help="steps beside a shortcut, not plain layers")]
+Initialisation = Annotated[
+    str | None, typer.Option("--init", help="of weights: auto, he, xavier, lecun or small [auto]")
+]
+Moments = Annotated[
+    str | None, typer.Option(help="mean and variance per feature, or one for all units [feature]")
+]
+Epsilon = Annotated[float | None, typer.Option(help="added to the variance [1e-3]")]
+Momentum = Annotated[float | None, typer.Option(help="of the newest batch in running statistics [0.1]")]
+BatchNorm = Annotated[bool, typer.Option(help="normalise the hidden layers")]
+Dropout = Annotated[float | None, typer.Option(help="share of units dropped in training [0.1 or 0.3]")]
+LogTarget = Annotated[bool, typer.Option("--log-target", help="learn the logarithm of the target")]
+Calibrate = Annotated[bool, typer.Option(help="choose a temperature of the logits on validation rows")]
+
+_CHOICES: dict[str, Any] = {
+    "encoding": config.EncodingName,
+    "activation": config.Activation,
+    "initialisation": config.Initialisation,
+    "moments": config.Moments,
+}
+
+
+def model_fields(hidden: str | None = None, **given: Any) -> dict[str, Any]:
+    """The fields of `ModelConfig` that were asked for.
+
+    Raises:
+        ConfigError: a flag has a value that it cannot have.
+    """
+    check_choices(given, _CHOICES)
+    present = {name: value for name, value in given.items() if value is not None}
+    return present if hidden is None else {"hidden": _widths(hidden), **present}
+
+
+def check_choices(given: dict[str, Any], choices: dict[str, Any]) -> None:
+    """Refuse a value that is none of its choices.
+
+    Raises:
+        ConfigError: naming the flag.
+    """
+    for name, kind in choices.items():
+        value = given.get(name)
+        if value is not None and value not in get_args(kind):
+            flag = {"initialisation": "init"}.get(name, name.replace("_", "-"))
+            raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(get_args(kind))}")
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError as error:
+        raise ConfigError(f"--hidden is {text!r}, expected widths such as 256,128") from error

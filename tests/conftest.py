@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+
+# Several workers test at once: threads of one that wait for each other would wait for the others' too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from service.app import create_app
 from service.settings import Settings

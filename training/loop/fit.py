@@ -21,7 +21,7 @@ from training.loop.devices import choose
 from training.loop.evaluation import evaluate
 from training.loop.history import Best, Epoch, FitResult, Incidents, Observer
 from training.loop.losses import Loss, class_weights, row_weights
-from training.loop.placement import spread_threads
+from training.loop.placement import Placement, spread_threads
 from training.loop.rows import Rows
 from training.loop.schedules import SCHEDULES
 from training.loop.seeds import derived, generator
@@ -68,13 +68,13 @@ def fit(
     validation.check("validation")
     device = choose(config)
     file = Checkpoint(checkpoint, identity(network, train, validation, config)) if checkpoint else None
-    placed = spread_threads() if device.type == "cpu" else nullcontext()
-    with placed, _moved(network, device), _own_randomness(config.seed, device):
+    placed = spread_threads() if device.type == "cpu" else nullcontext(Placement({}))
+    with placed as placement, _moved(network, device), _own_randomness(config.seed, device):
         run = _Run(network, train.to(device), validation.to(device), task, config)
         state = file.read() if file and resume else None
         if state is not None:
             run.load_state_dict(state)
-        run.finish(observe, file)
+        run.finish(observe, file, placement)
         return run.result()
 
 
@@ -96,13 +96,14 @@ class _Run:
         self._sample = self._sampled(generator(config.seed, "statistics"))
         self._best, self._history = Best(), list[Epoch]()
 
-    def finish(self, observe: Observer, file: Checkpoint | None) -> None:
+    def finish(self, observe: Observer, file: Checkpoint | None, placement: Placement) -> None:
         """All epochs that are left; then the best state, with exact statistics."""
         for epoch in self._history:
             observe(epoch)
         written = time.monotonic()
         while not self._done():
             epoch = self._epoch()
+            placement.review()
             if file and (self._done() or time.monotonic() - written >= CHECKPOINT_SECONDS):
                 file.write(self.state_dict())
                 written = time.monotonic()

@@ -1,12 +1,13 @@
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from training.loop import placement
-from training.loop.placement import spread_threads
+from training.loop.placement import Times, spread_threads
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads are placed on Linux only")
 
@@ -18,17 +19,22 @@ def masks() -> dict[int, set[int]]:
 @linux
 def test_threads_get_a_core_each_and_their_freedom_back(monkeypatch: pytest.MonkeyPatch) -> None:
     cores = sorted(os.sched_getaffinity(0))
-    others = [thread for thread in masks() if thread != os.getpid()]
-    if len(cores) < 2 or not others:
-        pytest.skip("one core, or no second thread")
+    if len(cores) < 2:
+        pytest.skip("one core")
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    assert other.native_id is not None
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(placement, "_cores", lambda _: cores[:2])
-    monkeypatch.setattr(placement, "_working_threads", lambda: [os.getpid(), others[0]])
+    monkeypatch.setattr(placement, "_working_threads", lambda: [os.getpid(), other.native_id])
     before = masks()
     with spread_threads():
         assert os.sched_getaffinity(os.getpid()) == {cores[0]}
-        assert os.sched_getaffinity(others[0]) == {cores[1]}
+        assert os.sched_getaffinity(other.native_id) == {cores[1]}
     after = masks()
+    done.set()
+    other.join()
     assert all(after[thread] == mask for thread, mask in before.items() if thread in after)
 
 
@@ -57,3 +63,18 @@ def test_a_system_that_forbids_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch, "get_num_threads", lambda: len(os.sched_getaffinity(0)))
     with spread_threads():
         pass
+
+
+@linux
+def test_threads_that_wait_for_their_core_are_set_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    this, before = os.getpid(), os.sched_getaffinity(0)
+    spans = iter([Times(0, 0), Times(1000, 40), Times(2000, 140), Times(3000, 900)])
+    monkeypatch.setattr(placement, "_times", lambda: {this: next(spans)})
+    held = placement.Placement({this: before})
+    os.sched_setaffinity(this, {min(before)})
+    for _ in range(2):
+        held.review()
+        assert os.sched_getaffinity(this) == {min(before)}
+    held.review()
+    assert os.sched_getaffinity(this) == before
+    held.review()

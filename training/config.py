@@ -143,6 +143,7 @@ class LoopConfig:
         class_weight: "balanced" lets every class weigh the same.
         loss: of a regression.
         spike_guard: skip steps whose loss or gradient is far outside the ordinary.
+        threads: of one matrix product on the CPU, all cores if None; another number may round otherwise.
         device: "auto" takes a GPU where there is one.
         precision: "bf16" computes the linear layers in bfloat16, on a GPU only.
     """
@@ -164,6 +165,7 @@ class LoopConfig:
     class_weight: ClassWeight = "none"
     loss: RegressionLoss = "mse"
     spike_guard: bool = True
+    threads: int | None = None
     device: Device = "auto"
     precision: Precision = "float32"
 
@@ -181,6 +183,7 @@ class LoopConfig:
         )
         _check(self.mixup >= 0, f"--mixup is {self.mixup}, expected a number from 0 upwards")
         _check(self.clip is None or self.clip > 0, f"--clip is {self.clip}, expected a positive number")
+        _check(self.threads is None or self.threads > 0, f"--threads is {self.threads}, expected at least 1")
         for flag in ("warm_up", "ema", "label_smoothing"):
             share = getattr(self, flag)
             name = flag.replace("_", "-")

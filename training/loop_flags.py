@@ -35,6 +35,9 @@ Clip = Annotated[float | None, typer.Option(help="greatest norm of a gradient [n
 ClassWeight = Annotated[str | None, typer.Option(help="none or balanced [none]")]
 RegressionLoss = Annotated[str | None, typer.Option("--loss", help="of a regression: mse or huber [mse]")]
 SpikeGuard = Annotated[bool, typer.Option(help="skip steps whose loss or gradient leaps")]
+Threads = Annotated[
+    int | None, typer.Option(help="of one matrix product; 1 where others need the cores too [all cores]")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto]")]
 Precision = Annotated[str | None, typer.Option(help="float32, or bf16 on a GPU [float32]")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")]

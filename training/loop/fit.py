@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from training.loop.devices import choose
 from training.loop.evaluation import evaluate
 from training.loop.history import Best, Epoch, FitResult, Incidents, Observer
 from training.loop.losses import Loss, class_weights, row_weights
-from training.loop.placement import Placement, spread_threads
+from training.loop.placement import Placement, limited_threads, spread_threads
 from training.loop.rows import Rows
 from training.loop.schedules import SCHEDULES
 from training.loop.seeds import derived, generator
@@ -33,6 +33,8 @@ STATISTICS_ROWS = 4096
 
 UNSTEADY = 16
 """Batches below this size have moments that say little."""
+
+CROWDED = "other processes use the cores too, and threads waited for each other: --threads 1 may be faster"
 
 CHECKPOINT_SECONDS = 5.0
 """A checkpoint is written after an epoch, if the one before is this old."""
@@ -69,13 +71,19 @@ def fit(
     device = choose(config)
     file = Checkpoint(checkpoint, identity(network, train, validation, config)) if checkpoint else None
     placed = spread_threads() if device.type == "cpu" else nullcontext(Placement({}))
-    with placed as placement, _moved(network, device), _own_randomness(config.seed, device):
+    with (
+        limited_threads(config.threads),
+        placed as placement,
+        _moved(network, device),
+        _own_randomness(config.seed, device),
+    ):
         run = _Run(network, train.to(device), validation.to(device), task, config)
         state = file.read() if file and resume else None
         if state is not None:
             run.load_state_dict(state)
         run.finish(observe, file, placement)
-        return run.result()
+        result = run.result()
+    return replace(result, warnings=(*result.warnings, CROWDED)) if placement.gave_up else result
 
 
 class _Run:

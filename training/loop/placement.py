@@ -46,11 +46,16 @@ class Times(NamedTuple):
 
 
 class Placement:
-    """Threads that are held on cores, with the cores that each may use otherwise."""
+    """Threads that are held on cores, with the cores that each may use otherwise.
+
+    Attributes:
+        gave_up: whether they were set free because others use these cores too.
+    """
 
     def __init__(self, before: dict[int, set[int]]) -> None:
         self._before = before
         self._times: dict[int, Times] = {}
+        self.gave_up = False
 
     def review(self) -> None:
         """Set the threads free if one of them waited for its core since the last review."""
@@ -60,6 +65,7 @@ class Placement:
             now = _times()
             seen, self._times = self._times, now
             if any(t in seen and now[t].since(seen[t]).is_crowded for t in self._before if t in now):
+                self.gave_up = True
                 self.release()
 
     def release(self) -> None:
@@ -68,6 +74,17 @@ class Placement:
             with suppress(OSError):
                 os.sched_setaffinity(thread, cores)
         self._before = {}
+
+
+@contextmanager
+def limited_threads(count: int | None) -> Iterator[None]:
+    """So many threads for one matrix product; afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -151,7 +151,11 @@ def _times(results: Mapping[str, Mapping[str, Any]]) -> str:
         runs = [value for key, value in results.items() if key.split("|")[0] == line.name]
         if runs:
             spans.append(f"{line.name} {np.median([run['seconds'] for run in runs]):.0f} s")
-    return "Median seconds per model, one thread, two models side by side: " + ", ".join(spans) + "."
+    return (
+        "Median seconds per model, with one thread, on a machine that others used too: "
+        + ", ".join(spans)
+        + "."
+    )
 
 
 def _write(results: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-training-speed bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench-guard: .venv/installed ## instructions per request, by valgrind; fails whe
 
 bench-training: .venv/installed ## the defaults on real tables, five seeds each: an hour; what is done is kept
 	$(BIN)/python benchmarks/tables.py
+
+bench-statistics: .venv/installed ## exact statistics beside running averages, on two forms of a table
+	$(BIN)/python benchmarks/exact_statistics.py
 
 bench-training-speed: .venv/installed ## seconds per epoch beside Lightning, skorch, scikit-learn and bare products
 	$(BIN)/python benchmarks/training.py

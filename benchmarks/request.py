@@ -93,7 +93,7 @@ def _parts(app: Any) -> dict[str, Callable[[], object]]:
         "run": lambda: model.run(feeds, door.signature.outputs),
         "encode": lambda: door.encode.together([1], *arrays),
         "count": lambda: counters.answered_together([item], 5000, 700),
-        "write the head": lambda: gathering._written(reply, item),
+        "write the head": lambda: gathering.written(reply, item),
     }
 
 
@@ -106,7 +106,7 @@ async def _in_place(app: Any) -> dict[str, float]:
         "run": (type(model), "run"),
         "encode": (type(model.door.encode), "together"),
         "count": (type(model.counters), "answered_together"),
-        "write the head": (gathering, "_written"),
+        "write the head": (gathering, "written"),
     }
     with ExitStack() as stack:
         for name, (owner, attribute) in places.items():

@@ -26,7 +26,7 @@ from service.tally import Tally
 _log = logging.getLogger("foldserve.requests")
 
 Array = NDArray[Any]
-Done = Callable[[bytes | None], None]
+Tell = Callable[[bytes | None], None]
 _JSON = b"content-type: application/json\r\n"
 
 
@@ -38,29 +38,31 @@ class Reply(NamedTuple):
 
 
 class Item:
-    """One request that waits for the end of the turn. Times are nanoseconds.
+    """One request that waits for its run. Times are nanoseconds.
 
     Attributes:
         part: what was decoded.
         begun: when its body was here, by `time.perf_counter_ns`.
         decoded: when it was decoded.
-        done: takes the whole answer; None when the ordinary path must give it.
+        tell: takes the whole answer; None when the ordinary path must give it.
+        left: nobody waits for it any more.
         encode: how long the answers of its run took to write, all of them: it had to wait for them.
     """
 
     __slots__ = (
-        *("begun", "decode", "decoded", "done", "encode", "part", "queue", "request_id", "rows", "run"),
-        "total",
+        *("begun", "decode", "decoded", "encode", "left", "part", "queue", "request_id", "rows", "run"),
+        *("tell", "total"),
     )
 
-    def __init__(self, request_id: str, part: Any, rows: int, begun: int, done: Done) -> None:
+    def __init__(self, request_id: str, part: Any, rows: int, begun: int, tell: Tell) -> None:
         self.request_id = request_id
         self.part = part
         self.rows = rows
         self.begun = begun
         self.decoded = perf_counter_ns()
         self.decode = self.decoded - begun
-        self.done = done
+        self.tell = tell
+        self.left = False
         self.queue = self.run = self.encode = self.total = 0
 
 
@@ -158,7 +160,7 @@ class Gathering:
         self._model.counters.answered_together(items, items[0].run, items[0].encode)
         self._tally.answered(200, len(items))
         for item, reply in zip(items, replies, strict=True):
-            _hand_over(item, _written(reply, item))
+            hand_over(item, written(reply, item))
 
     def _replies(self, items: list[Item]) -> list[Reply]:
         start = perf_counter_ns()
@@ -175,20 +177,20 @@ class Gathering:
         """One of them is at fault: each by itself. That one is left to the ordinary path, which meets the
         fault again, tells it and counts it."""
         if len(items) == 1:
-            _hand_over(items[0], None)
+            hand_over(items[0], None)
             return
         for item in items:
             self._answer([item])
 
 
-def _hand_over(item: Item, answer: bytes | None) -> None:
+def hand_over(item: Item, answer: bytes | None) -> None:
     try:
-        item.done(answer)
+        item.tell(answer)
     except Exception:  # one connection's trouble, and others wait for their answers
         _log.exception("an answer could not be handed over")
 
 
-def _written(reply: Reply, item: Item) -> bytes:
+def written(reply: Reply, item: Item) -> bytes:
     """The answer as uvicorn writes it."""
     marks = f"x-request-id: {item.request_id}\r\nserver-timing: {timing(item)}\r\n\r\n".encode()
     length = b"content-length: %d\r\n" % len(reply.body)

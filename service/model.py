@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from service import trial
-from service.batching import Batcher, Cost, Feeds, Limits
+from service.batch import Feeds, Promise
+from service.batching import Batcher, Cost, Limits
 from service.counters import SLOTS, Counters, Failure
 from service.errors import (
     ClientGone,
@@ -208,11 +209,18 @@ class ServedModel:
         if self.is_light(rows):
             watch.check(self.cost.of(rows))
             return self.run_at_once(feeds, outputs, rows, watch)
-        # Inputs of different lengths are the graph's own affair.
-        alone = any(len(array) != rows if array.ndim else True for array in feeds.values())
-        outcome = await self._batcher.submit(feeds, outputs, rows, watch.seconds_left, alone=alone)
+        left, alone = watch.seconds_left, _is_alone(feeds, rows)
+        outcome = await self._batcher.submit(feeds, outputs, rows, left, alone=alone)
         watch.queue, watch.run = outcome.queue, outcome.run
         return outcome.arrays
+
+    def enqueue(self, feeds: Feeds, outputs: Sequence[str], rows: int, promise: Promise) -> None:
+        """Promise the outputs named, for rows that are not light.
+
+        Raises:
+            Overloaded: the rows that wait already would take longer than the limit.
+        """
+        self._batcher.submit_nowait(feeds, outputs, rows, promise, alone=_is_alone(feeds, rows))
 
     def run_at_once(self, feeds: Feeds, outputs: Sequence[str], rows: int, watch: Watch) -> list[Array]:
         """The outputs named, here and now; for rows that are light.
@@ -269,6 +277,11 @@ class ServedModel:
             reason = f"a trial run failed: {str(error).splitlines()[0]}"
             raise UnreadableModel(self.session.path, reason, stage="trial") from error
         return cost
+
+
+def _is_alone(feeds: Feeds, rows: int) -> bool:
+    """Whether the inputs have different lengths: then what is a row is the graph's own affair."""
+    return any(len(array) != rows if array.ndim else True for array in feeds.values())
 
 
 def _run(session: Session, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:

@@ -162,9 +162,10 @@ def test_the_lane_is_taken(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     take = FastLane.take
 
-    def watched(self: FastLane, *given: Any) -> bool:
-        taken.append(take(self, *given))
-        return taken[-1]
+    def watched(self: FastLane, *given: Any) -> Any:
+        item = take(self, *given)
+        taken.append(item is not None)
+        return item
 
     monkeypatch.setattr(FastLane, "take", watched)
     pair.ask("/models/table/predict", TABLE, JSON)

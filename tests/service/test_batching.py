@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import Array, Batcher, Cost, Feeds, Limits
+from service.batch import Array, Feeds
+from service.batching import Batcher, Cost, Limits
 from service.errors import DeadlineExceeded, Overloaded
 
 pytestmark = pytest.mark.anyio

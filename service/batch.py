@@ -47,6 +47,7 @@ class Item:
         alone: it gets a run of its own, with all of its rows.
         deadline: the clock's time after which nobody wants the answer; None for no limit.
         taken: how many of its rows have been given to a run.
+        done: how many have come back.
     """
 
     feeds: Feeds
@@ -57,6 +58,7 @@ class Item:
     deadline: float | None
     arrived: float
     taken: int = 0
+    done: int = 0
     run: float = 0.0
     parts: list[list[Array]] = field(default_factory=list)
 
@@ -65,11 +67,12 @@ class Item:
         """How many of its rows no run has taken."""
         return self.rows - self.taken
 
-    def receive(self, part: list[Array], seconds: float) -> None:
+    def receive(self, part: list[Array], rows: int, seconds: float) -> None:
         """The outputs of its next rows, from a run that took so long."""
+        self.done += rows
         self.run += seconds
         self.parts.append(part)
-        if self.waiting or self.promise.done():
+        if self.done < self.rows or self.promise.done():
             return
         several = len(self.parts) > 1
         arrays = [np.concatenate(a) for a in zip(*self.parts, strict=True)] if several else self.parts[0]
@@ -128,12 +131,13 @@ def hand_out(batch: Batch, results: Mapping[str, Array], seconds: float) -> None
     """Give every item its own part of what a run made."""
     if len(batch) == 1:
         item = batch[0].item
-        item.receive([results[name] for name in item.outputs], seconds)
+        item.receive([results[name] for name in item.outputs], batch[0].rows, seconds)
         return
     start = 0
     for share in batch:
         stop = start + share.rows
-        share.item.receive([results[name][start:stop] for name in share.item.outputs], seconds)
+        part = [results[name][start:stop] for name in share.item.outputs]
+        share.item.receive(part, share.rows, seconds)
         start = stop
 
 

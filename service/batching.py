@@ -85,6 +85,8 @@ class Batcher:
         together: whether a row's results do not depend on the rows beside it. If they may, each item is run
             by itself and as a whole.
         cost: what a run is expected to cost; corrected by what runs take.
+        beside: whether runs leave the event loop a core. If they do, a run follows the other while the loop
+            hands out and reads; if not, it comes after that, and has the rows of those who were quick.
         waits: told by how many requests and rows the queue has grown or shrunk.
         ran: told of each run, and how many rows it had.
     """
@@ -99,6 +101,7 @@ class Batcher:
         max_wait: float = math.inf,
         together: bool = True,
         cost: Cost = Cost(0.0, 0.0),  # noqa: B008 - a tuple
+        beside: bool = True,
         waits: Callable[[int, int], None] = lambda _requests, _rows: None,
         ran: Callable[[int], None] = lambda _rows: None,
     ) -> None:
@@ -110,12 +113,15 @@ class Batcher:
         self._together = together
         self._cost = cost
         self._pace = 1.0
+        self._beside = beside
         self._waits = waits
         self._ran = ran
         self._queue: deque[Item] = deque()
         self._apart: deque[Share] = deque()
         """Shares of a run that failed: each gets one of its own."""
-        self._waiting = self._ahead = self._running = self._seen = 0
+        self._waiting = self._ahead = self._running = 0
+        self._seen, self._patience = 0, 0.0
+        """How many rows waited a turn ago, and until when a run may be put off for more."""
         self._busy = False
         """Whether a run is under way, or about to start."""
 
@@ -195,18 +201,25 @@ class Batcher:
         self._ahead += self._blocking(item)
         self._grow(1, rows)
         if not self._busy:
-            self._busy, self._seen = True, self._waiting
-            asyncio.get_running_loop().call_soon(self._start)
+            self._start_soon(now)
 
     def _grow(self, requests: int, rows: int) -> None:
         self._waiting += rows
         self._waits(requests, rows)
 
+    def _start_soon(self, now: float) -> None:
+        # What waiting may save is what another run would cost beside its rows: it shall not cost more.
+        self._busy, self._patience = True, now + self._pace * self._cost.fixed
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        self._seen = self._waiting
+        asyncio.get_running_loop().call_soon(self._start)
+
     def _start(self) -> None:
         """Begin a run, unless this turn of the loop has brought more and the next may do so too."""
-        if self._seen < self._waiting < self._max_rows:
-            self._seen = self._waiting
-            asyncio.get_running_loop().call_soon(self._start)
+        if self._seen < self._waiting < self._max_rows and time.monotonic() < self._patience:
+            self._next_turn()
         else:
             self._go_on()
 
@@ -273,17 +286,25 @@ class Batcher:
 
     def _end(self, batch: Batch, start: float, ran: _Ran) -> None:
         """A run is over: hand out what it made."""
-        seconds = time.monotonic() - start
+        now = time.monotonic()
         self._running = 0
-        error = ran.exception()
-        if error is None:
-            self._learn(rows_of(batch), seconds)
-            _hand_out(batch, ran.result(), seconds)
-        elif len(batch) == 1:
+        if (error := ran.exception()) is not None:
+            self._fail(batch, error)
+            self._go_on()
+            return
+        self._learn(rows_of(batch), now - start)
+        if self._beside or self._apart:
+            self._go_on()
+            _hand_out(batch, ran.result(), now - start)
+        else:
+            _hand_out(batch, ran.result(), now - start)
+            self._start_soon(time.monotonic())
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        if len(batch) == 1:
             batch[0].item.fail(error)
         else:
             self._apart.extend(batch)
-        self._go_on()
 
     def _learn(self, rows: int, seconds: float) -> None:
         self._ran(rows)

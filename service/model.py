@@ -243,6 +243,7 @@ class ServedModel:
             max_wait=self.host.limits.wait_seconds,
             together=heavy and self.is_row_wise,
             cost=self.cost,
+            beside=self.host.threads > 1 or self.host.device != "cpu",
             waits=self.counters.waits,
             ran=self.counters.ran,
         )

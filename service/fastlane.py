@@ -1,6 +1,7 @@
-"""The fast lane: predictions of light models, answered where the parser completes the message.
+"""The fast lane: predictions that are decoded where the parser completes the message.
 
-No ASGI scope, no task, no middleware. What is not the usual request for a light model is left to the ordinary
+No ASGI scope, no task, no middleware. What light models are asked is answered in the same turn of the event
+loop, what heavy ones are asked when their run is done. What is not the usual request is left to the ordinary
 path, with nothing done that could not be done again: a refusal, too, is always that path's. The bytes of an
 answer are the ordinary path's, and so are keys, limits, counts and times.
 """

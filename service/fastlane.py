@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from starlette.datastructures import State
 
 from service import telemetry
-from service.gathering import Gathering, Item, Rows, Tell, Tensors, Way
+from service.gathering import Gathering
 from service.keys import Keys
 from service.model import ServedModel
 from service.place import Place
@@ -29,6 +29,7 @@ from service.routes.gate import request_id
 from service.routes.hot import INLINE_BYTES, STRICT_BYTES
 from service.settings import Settings
 from service.tally import Tally
+from service.ways import Item, Rows, Tell, Tensors, Way
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -40,6 +40,9 @@ INLINE_SECONDS = 0.5e-3
 """A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
 this, and other requests wait no longer than they would for any other callback."""
 
+_SHARED = 8
+"""A run may take as many times what it costs beside its rows, and still be worth sharing."""
+
 _WORTH_A_POOL = 1.2
 """How many times faster a pool of threads must be, for it keeps the other cores from other models."""
 
@@ -172,6 +175,10 @@ class ServedModel:
     def is_light(self, rows: int) -> bool:
         """Whether a run of so many rows happens at once."""
         return self.cost.of(rows) <= INLINE_SECONDS
+
+    def is_worth_sharing(self, rows: int) -> bool:
+        """Whether much of a run of so many rows is what each run costs beside them."""
+        return self.cost.of(rows) <= _SHARED * self.cost.fixed
 
     def serving(self, watch: Watch) -> Serving:
         """A context for one request: it ends in a success, or by an exception in a failure."""

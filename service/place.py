@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 
 from service.batch import Outcome
-from service.gathering import Item, Reply, Way, hand_over, written
 from service.model import ServedModel
 from service.tally import Tally
+from service.ways import Item, Reply, Way, hand_over, written
 
 
 class Place:

@@ -14,8 +14,8 @@ from typing import Any
 from uvicorn import Config
 
 from service.fastlane import Target, target
-from service.gathering import Item
 from service.server.patience import ANSWER, BODY, Patience, Shared
+from service.ways import Item
 
 _END_OF_HEAD = b"\r\n\r\n"
 

@@ -15,9 +15,9 @@ from starlette.datastructures import State
 from service.app import create_app
 from service.batching import Cost
 from service.fastlane import FastLane, Target
-from service.gathering import Rows
 from service.model import INLINE_SECONDS, ServedModel
 from service.settings import Settings
+from service.ways import Rows
 from tests import graphs
 
 HEADERS = [(b"content-type", b"application/json")]
@@ -126,3 +126,13 @@ def test_what_there_is_no_room_for_is_left_to_the_ordinary_path(state: State) ->
         assert model.waiting == 15
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("fixed", "per_row", "runs"), [(0.4, 0.1, 1), (0.05, 0.25, 3)])
+def test_a_turn_too_heavy_for_the_loop_is_run_beside_it_where_a_run_is_dear_beside_its_rows(
+    state: State, fixed: float, per_row: float, runs: int
+) -> None:
+    model = heavy(state, Cost(fixed * INLINE_SECONDS, per_row * INLINE_SECONDS))
+    light = ask(state, PREDICT)
+    assert ask(state, *[PREDICT] * 3) == light * 3
+    assert model.counters.totals().executions == 1 + runs

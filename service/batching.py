@@ -131,6 +131,11 @@ class Batcher:
         return self._waiting
 
     @property
+    def at_hand(self) -> int:
+        """How many rows wait or are in a run."""
+        return self._waiting + self._running
+
+    @property
     def together(self) -> int:
         """The most rows of several items that one run computes; 0 when each item gets its own run."""
         return self._max_rows if self._together else 0

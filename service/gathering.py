@@ -43,7 +43,7 @@ class Gathering:
 
     def end(self) -> None:
         """Answer all of them, or have them wait for a run together."""
-        if len(self._items) == 1 or self._model.is_light(self._rows):
+        if self._model.is_light(self._rows) and not self._model.joins(self._rows):
             self._answer(self._items)
             return
         for item in self._items:

@@ -178,7 +178,12 @@ class ServedModel:
 
     def is_worth_sharing(self, rows: int) -> bool:
         """Whether much of a run of so many rows is what each run costs beside them."""
-        return self.cost.of(rows) <= _SHARED * self.cost.fixed
+        return self.is_row_wise and self.cost.of(rows) <= _SHARED * self.cost.fixed
+
+    def joins(self, rows: int) -> bool:
+        """Whether rows that are light had better join those that wait or are in a run."""
+        others = self._batcher.at_hand
+        return others > 0 and self.is_worth_sharing(others + rows)
 
     def serving(self, watch: Watch) -> Serving:
         """A context for one request: it ends in a success, or by an exception in a failure."""

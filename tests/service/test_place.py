@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,33 @@ def test_a_turn_too_heavy_for_the_loop_is_run_beside_it_where_a_run_is_dear_besi
     light = ask(state, PREDICT)
     assert ask(state, *[PREDICT] * 3) == light * 3
     assert model.counters.totals().executions == 1 + runs
+
+
+@pytest.mark.parametrize(("fixed", "per_row", "joins"), [(0.4, 0.1, True), (0.05, 0.25, False)])
+def test_light_requests_join_those_who_wait_where_a_run_is_dear_beside_its_rows(
+    state: State, monkeypatch: pytest.MonkeyPatch, fixed: float, per_row: float, joins: bool
+) -> None:
+    model = heavy(state, Cost(fixed * INLINE_SECONDS, per_row * INLINE_SECONDS))
+    gate, run, told = threading.Event(), model.session.run, list[bytes | None]()
+
+    def held(*given: Any) -> Any:
+        assert threading.current_thread() is threading.main_thread() or gate.wait(10)
+        return run(*given)
+
+    monkeypatch.setattr(model.session, "run", held)
+
+    async def main() -> None:
+        lane = FastLane(state)
+        other = asyncio.ensure_future(model._batcher.submit({"x": ROWS.astype("f4")}, ["y"], 3))
+        await asyncio.sleep(0)
+        assert lane.take(PREDICT, HEADERS, body(PREDICT), told.append)
+        lane.flush()
+        assert len(told) == (0 if joins else 1)
+        gate.set()
+        await other
+        async with asyncio.timeout(10):
+            while not told:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    assert told[0]

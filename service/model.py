@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from service import trial
 from service.batch import Feeds, Promise
-from service.batching import Batcher, Cost, Limits
+from service.batching import Batcher
+from service.cost import Cost, Limits
 from service.counters import SLOTS, Counters, Failure
 from service.errors import (
     ClientGone,
@@ -178,7 +179,7 @@ class ServedModel:
 
     def is_worth_sharing(self, rows: int) -> bool:
         """Whether much of a run of so many rows is what each run costs beside them."""
-        return self.is_row_wise and self.cost.of(rows) <= _SHARED * self.cost.fixed
+        return rows <= self.rows_together and self.cost.of(rows) <= _SHARED * self.cost.fixed
 
     def joins(self, rows: int) -> bool:
         """Whether rows that are light had better join those that wait or are in a run."""

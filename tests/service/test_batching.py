@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.batch import Array, Feeds, Outcome
-from service.batching import Batcher, Cost, Limits
+from service.batching import Batcher
+from service.cost import Cost, Limits
 from service.errors import DeadlineExceeded, Overloaded
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 from starlette.datastructures import State
 
 from service.app import create_app
-from service.batching import Cost
+from service.cost import Cost
 from service.fastlane import FastLane, Target
 from service.model import INLINE_SECONDS, ServedModel
 from service.settings import Settings

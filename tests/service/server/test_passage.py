@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from service import tally
-from service.batching import Cost
+from service.cost import Cost
 from service.errors import RunFailed
 from service.model import INLINE_SECONDS, ServedModel
 from service.server import lifetime

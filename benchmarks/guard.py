@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
 from benchmarks.request import BODY, HEADERS, application, ask  # noqa: E402
-from service.batching import Cost  # noqa: E402
+from service.cost import Cost  # noqa: E402
 from service.fastlane import FastLane, target  # noqa: E402
 
 RESULT = ROOT / "results" / "guard.json"

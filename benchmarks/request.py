@@ -28,11 +28,11 @@ from fastapi import FastAPI
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
-from service import gathering  # noqa: E402
+from service import gathering, ways  # noqa: E402
 from service.app import create_app  # noqa: E402
 from service.fastlane import FastLane, Target  # noqa: E402
-from service.gathering import Item, Reply  # noqa: E402
 from service.settings import Settings  # noqa: E402
+from service.ways import Item, Reply  # noqa: E402
 from tests.soak.questions import network  # noqa: E402
 
 ROUNDS, CALLS, TURN = 30, 1000, 16
@@ -93,7 +93,7 @@ def _parts(app: Any) -> dict[str, Callable[[], object]]:
         "run": lambda: model.run(feeds, door.signature.outputs),
         "encode": lambda: door.encode.together([1], *arrays),
         "count": lambda: counters.answered_together([item], 5000, 700),
-        "write the head": lambda: gathering._written(reply, item),
+        "write the head": lambda: ways.written(reply, item),
     }
 
 
@@ -106,7 +106,7 @@ async def _in_place(app: Any) -> dict[str, float]:
         "run": (type(model), "run"),
         "encode": (type(model.door.encode), "together"),
         "count": (type(model.counters), "answered_together"),
-        "write the head": (gathering, "_written"),
+        "write the head": (gathering, "written"),
     }
     with ExitStack() as stack:
         for name, (owner, attribute) in places.items():

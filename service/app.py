@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from service import __version__, errors, tally, telemetry
-from service.batching import Limits
 from service.budget import Budget
+from service.cost import Limits
 from service.counters import SLOTS
 from service.keys import Keys
 from service.ledger import Ledger

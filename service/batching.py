@@ -1,12 +1,12 @@
 """Rows waiting → one run. Knows neither HTTP nor ONNX.
 
-The life of one item: `submit` puts its rows in the queue, or refuses them when the queue is full or the
-answer would come too late. If nothing runs, a run starts at once with what is there; rows that arrive during
-a run form the next batch, so batching never waits. Items that were cancelled or whose deadline cannot be met
-any more are dropped before the run. An item with more rows than fit in one run takes part in several, and
-small items are let through in between. When the last of its rows are done, its own future gets its own part
-of the results. When a run of several items fails, each is run again by itself: only the one at fault is
-refused.
+The life of one item: `submit_nowait` puts its rows in the queue, or refuses them when the queue is full or
+the answer would come too late. If nothing runs, a run starts in this turn of the event loop, or in the first
+that brings nothing more; rows that arrive during a run form the next batch. So batching waits for nothing but
+the loop's own work. Items that nobody waits for any more, or whose deadline cannot be met, are dropped before
+the run. An item with more rows than fit in one run takes part in several, and small items are let through in
+between. When the last of its rows are done, its own promise gets its own part of the results. When a run of
+several items fails, each is run again by itself: only the one at fault is refused.
 """
 
 from __future__ import annotations
@@ -16,103 +16,31 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
+from service.batch import (
+    Array,
+    Batch,
+    Feeds,
+    Item,
+    Outcome,
+    Promise,
+    Run,
+    Share,
+    computed,
+    hand_out,
+    rows_of,
+)
+from service.cost import Cost
 from service.errors import DeadlineExceeded, Overloaded
 
-Array = NDArray[Any]
-Feeds = Mapping[str, Array]
-"""Arrays by name; the first dimension of each is the rows."""
-
-Run = Callable[[Feeds, Sequence[str]], Sequence[Array]]
-"""Feeds and the names of outputs → the outputs, in that order; their first dimension is the rows."""
+_Ran = Future[dict[str, Array]]
+_Ended = Callable[[_Ran], None]
 
 _INERTIA = 0.9
 """How much of the pace is kept when a run tells another."""
-
-
-class Cost(NamedTuple):
-    """What a run costs, in seconds: cost = fixed + rows · per_row."""
-
-    fixed: float
-    per_row: float
-
-    def of(self, rows: int) -> float:
-        """The expected time of a run."""
-        return self.fixed + rows * self.per_row
-
-
-class Limits(NamedTuple):
-    """What bounds a model's batches and its queue.
-
-    Attributes:
-        batch_rows: the most rows of one run; None for as many as take `run_seconds`.
-        wait_seconds: how long the rows in the queue may take together, by the measured cost of a row.
-        run_seconds: how long a run may hold up those that come after it.
-    """
-
-    batch_rows: int | None = None
-    wait_seconds: float = 1.0
-    run_seconds: float = 0.02
-
-    def rows_of_a_run(self, cost: Cost) -> int:
-        """The most rows of one run."""
-        if self.batch_rows is not None:
-            return self.batch_rows
-        return max(16, min(16384, int(self.run_seconds / max(cost.per_row, 1e-9))))
-
-
-class Outcome(NamedTuple):
-    """What became of one item: its outputs in the order asked for, and its times in nanoseconds."""
-
-    arrays: list[Array]
-    queue: int
-    run: int
-
-
-@dataclass(eq=False)
-class _Item:
-    """Rows that wait, and whoever waits for them.
-
-    Attributes:
-        alone: it gets a run of its own, with all of its rows.
-        deadline: the clock's time after which nobody wants the answer; None for no limit.
-        taken: how many of its rows have been given to a run.
-    """
-
-    feeds: Feeds
-    outputs: Sequence[str]
-    rows: int
-    alone: bool
-    future: asyncio.Future[Outcome]
-    deadline: float | None
-    arrived: float
-    taken: int = 0
-    run: float = 0.0
-    parts: list[list[Array]] = field(default_factory=list)
-
-    @property
-    def waiting(self) -> int:
-        return self.rows - self.taken
-
-
-class _Share(NamedTuple):
-    """The rows of an item that take part in one run."""
-
-    item: _Item
-    start: int
-    stop: int
-
-    @property
-    def feeds(self) -> Feeds:
-        if self.stop - self.start == self.item.rows:
-            return self.item.feeds
-        return {name: array[self.start : self.stop] for name, array in self.item.feeds.items()}
 
 
 class Batcher:
@@ -126,6 +54,8 @@ class Batcher:
         together: whether a row's results do not depend on the rows beside it. If they may, each item is run
             by itself and as a whole.
         cost: what a run is expected to cost; corrected by what runs take.
+        beside: whether runs leave the event loop a core. If they do, a run follows the other while the loop
+            hands out and reads; if not, it comes after that, and has the rows of those who were quick.
         waits: told by how many requests and rows the queue has grown or shrunk.
         ran: told of each run, and how many rows it had.
     """
@@ -140,6 +70,7 @@ class Batcher:
         max_wait: float = math.inf,
         together: bool = True,
         cost: Cost = Cost(0.0, 0.0),  # noqa: B008 - a tuple
+        beside: bool = True,
         waits: Callable[[int, int], None] = lambda _requests, _rows: None,
         ran: Callable[[int], None] = lambda _rows: None,
     ) -> None:
@@ -151,16 +82,27 @@ class Batcher:
         self._together = together
         self._cost = cost
         self._pace = 1.0
+        self._beside = beside
         self._waits = waits
         self._ran = ran
-        self._queue: deque[_Item] = deque()
+        self._queue: deque[Item] = deque()
+        self._apart: deque[Share] = deque()
+        """Shares of a run that failed: each gets one of its own."""
         self._waiting = self._ahead = self._running = 0
-        self._pump: asyncio.Task[None] | None = None
+        self._seen, self._patience = 0, 0.0
+        """How many rows waited a turn ago, and until when a run may be put off for more."""
+        self._busy = False
+        """Whether a run is under way, or about to start."""
 
     @property
     def waiting(self) -> int:
         """How many rows wait."""
         return self._waiting
+
+    @property
+    def at_hand(self) -> int:
+        """How many rows wait or are in a run."""
+        return self._waiting + self._running
 
     @property
     def together(self) -> int:
@@ -180,7 +122,7 @@ class Batcher:
         """
         return self._ahead if rows <= self._max_rows else self._waiting
 
-    def _blocking(self, item: _Item) -> int:
+    def _blocking(self, item: Item) -> int:
         return item.waiting if item.alone else min(item.waiting, self._max_rows)
 
     def _most(self, rows: int) -> float:
@@ -199,7 +141,23 @@ class Batcher:
         *,
         alone: bool = False,
     ) -> Outcome:
-        """The outputs for these rows, computed together with those of others unless they must be `alone`.
+        """The outputs for these rows, as `submit_nowait` promises them; raises what it raises."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.submit_nowait(feeds, outputs, rows, future, timeout, alone=alone)
+        return await future
+
+    def submit_nowait(
+        self,
+        feeds: Feeds,
+        outputs: Sequence[str],
+        rows: int,
+        promise: Promise,
+        timeout: float | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """Promise the outputs for these rows, computed together with those of others unless they must be
+        `alone`.
 
         Raises:
             Overloaded: too many rows wait already.
@@ -210,31 +168,50 @@ class Batcher:
             raise Overloaded(before, int(most), self.expected(0))
         if timeout is not None and self.expected(rows) > timeout:
             raise DeadlineExceeded
-        loop, now = asyncio.get_running_loop(), time.monotonic()
+        now = time.monotonic()
         deadline = None if timeout is None else now + timeout
-        alone = alone or not self._together
-        item = _Item(feeds, outputs, rows, alone, loop.create_future(), deadline, now)
+        item = Item(feeds, outputs, rows, alone or not self._together, promise, deadline, now)
         self._queue.append(item)
         self._ahead += self._blocking(item)
         self._grow(1, rows)
-        if self._pump is None:
-            self._pump = loop.create_task(self._work())
-        return await item.future
+        if not self._busy:
+            self._start_soon(now)
 
     def _grow(self, requests: int, rows: int) -> None:
         self._waiting += rows
         self._waits(requests, rows)
 
-    async def _work(self) -> None:
-        try:
-            while batch := self._take():
-                await self._run_batch(batch)
-        finally:
-            self._pump = None
+    def _start_soon(self, now: float) -> None:
+        # What waiting may save is what another run would cost beside its rows: it shall not cost more.
+        self._busy, self._patience = True, now + self._pace * self._cost.fixed
+        self._next_turn()
 
-    def _take(self) -> list[_Share]:
+    def _next_turn(self) -> None:
+        self._seen = self._waiting
+        asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        """Begin a run, unless this turn of the loop has brought more and the next may do so too."""
+        if self._seen < self._waiting < self._max_rows and time.monotonic() < self._patience:
+            self._next_turn()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next run, or rest."""
+        batch = self._take()
+        self._running = rows_of(batch)
+        self._busy = bool(batch)
+        if batch:
+            self._begin(batch)
+
+    def _take(self) -> Batch:
         """The shares of the next run, in the order their items came."""
-        batch: list[_Share] = []
+        while self._apart:
+            share = self._apart.popleft()
+            if not share.item.promise.done():
+                return [share]
+        batch: list[Share] = []
         room, unfinished = self._max_rows, []
         while self._queue and room > 0 and not (batch and self._queue[0].alone):
             item = self._queue.popleft()
@@ -244,55 +221,64 @@ class Batcher:
                 continue
             share = self._share(item, room)
             batch.append(share)
-            room = 0 if item.alone else room - (share.stop - share.start)
+            room = 0 if item.alone else room - share.rows
             if item.waiting:
                 unfinished.append(item)
         # Behind the others: a large item does not hold up the small ones that came after it.
         self._queue.extend(unfinished)
-        self._running = sum(share.stop - share.start for share in batch)
         return batch
 
-    def _share(self, item: _Item, room: int) -> _Share:
+    def _share(self, item: Item, room: int) -> Share:
         """The next rows of an item, now no longer waiting."""
-        share = _Share(item, item.taken, item.rows if item.alone else min(item.taken + room, item.rows))
+        share = Share(item, item.taken, item.rows if item.alone else min(item.taken + room, item.rows))
         self._ahead -= self._blocking(item)
         item.taken = share.stop
         self._ahead += self._blocking(item)
-        self._grow(0 if item.waiting else -1, share.start - share.stop)
+        self._grow(0 if item.waiting else -1, -share.rows)
         return share
 
-    def _is_dropped(self, item: _Item) -> bool:
-        if item.future.done():
+    def _is_dropped(self, item: Item) -> bool:
+        if item.promise.done():
             return True
         needed = self._pace * self._cost.of(item.waiting)
         if item.deadline is not None and time.monotonic() + needed > item.deadline:
-            item.future.set_exception(DeadlineExceeded())
+            item.fail(DeadlineExceeded())
             return True
         return False
 
-    async def _run_batch(self, batch: list[_Share]) -> None:
-        start = time.monotonic()
+    def _begin(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
-        outputs = _union(batch)
+        ended = partial(self._end, batch, time.monotonic())
         try:
-            arrays = await loop.run_in_executor(self._executor, self._run, _joined(batch), outputs)
-        except Exception as error:
-            await self._run_apart(batch, error)
-            return
-        finally:
-            self._running = 0
-        seconds = time.monotonic() - start
-        self._learn(sum(share.stop - share.start for share in batch), seconds)
-        _hand_out(batch, dict(zip(outputs, arrays, strict=True)), seconds)
+            running = self._executor.submit(computed, self._run, batch)
+        except RuntimeError as error:  # it takes no more work
+            refused: _Ran = Future()
+            refused.set_exception(error)
+            loop.call_soon(ended, refused)
+        else:
+            running.add_done_callback(partial(_tell, loop, ended))
 
-    async def _run_apart(self, batch: list[_Share], error: Exception) -> None:
-        """A batch failed: each share gets a run of its own, so that only the one at fault is refused."""
-        if len(batch) == 1:
-            _fail(batch[0].item, error)
+    def _end(self, batch: Batch, start: float, ran: _Ran) -> None:
+        """A run is over: hand out what it made."""
+        now = time.monotonic()
+        self._running = 0
+        if (error := ran.exception()) is not None:
+            self._fail(batch, error)
+            self._go_on()
             return
-        for share in batch:
-            if not share.item.future.done():
-                await self._run_batch([share])
+        self._learn(rows_of(batch), now - start)
+        if self._beside or self._apart:
+            self._go_on()
+            _hand_out(batch, ran.result(), now - start)
+        else:
+            _hand_out(batch, ran.result(), now - start)
+            self._start_soon(time.monotonic())
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        if len(batch) == 1:
+            batch[0].item.fail(error)
+        else:
+            self._apart.extend(batch)
 
     def _learn(self, rows: int, seconds: float) -> None:
         self._ran(rows)
@@ -301,39 +287,15 @@ class Batcher:
             self._pace = _INERTIA * self._pace + (1 - _INERTIA) * seconds / expected
 
 
-def _joined(batch: Sequence[_Share]) -> Feeds:
-    if len(batch) == 1:
-        return batch[0].feeds
-    parts = [share.feeds for share in batch]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _hand_out(batch: Batch, results: Mapping[str, Array], seconds: float) -> None:
+    try:
+        hand_out(batch, results, seconds)
+    except Exception as error:  # outputs that have no part for each: nobody shall wait for ever
+        for share in batch:
+            share.item.fail(error)
 
 
-def _union(batch: Sequence[_Share]) -> Sequence[str]:
-    """What anybody in the batch wants."""
-    if len(batch) == 1:
-        return batch[0].item.outputs
-    return list(dict.fromkeys(name for share in batch for name in share.item.outputs))
-
-
-def _hand_out(batch: Sequence[_Share], results: Mapping[str, Array], seconds: float) -> None:
-    start = 0
-    for item, first, last in batch:
-        stop = start + last - first
-        item.run += seconds
-        whole = len(batch) == 1
-        _deliver(item, [results[name] if whole else results[name][start:stop] for name in item.outputs])
-        start = stop
-
-
-def _deliver(item: _Item, part: list[Array]) -> None:
-    item.parts.append(part)
-    if not item.waiting and not item.future.done():
-        several = len(item.parts) > 1
-        arrays = [np.concatenate(a) for a in zip(*item.parts, strict=True)] if several else item.parts[0]
-        spent = time.monotonic() - item.arrived
-        item.future.set_result(Outcome(arrays, round(max(spent - item.run, 0) * 1e9), round(item.run * 1e9)))
-
-
-def _fail(item: _Item, error: Exception) -> None:
-    if not item.future.done():
-        item.future.set_exception(error)
+def _tell(loop: asyncio.AbstractEventLoop, ended: _Ended, ran: _Ran) -> None:
+    """From the executor's thread: the loop shall know; one that is closed needs to know no more."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(ended, ran)

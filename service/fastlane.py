@@ -1,6 +1,7 @@
-"""The fast lane: predictions of light models, answered where the parser completes the message.
+"""The fast lane: predictions that are decoded where the parser completes the message.
 
-No ASGI scope, no task, no middleware. What is not the usual request for a light model is left to the ordinary
+No ASGI scope, no task, no middleware. What light models are asked is answered in the same turn of the event
+loop, what heavy ones are asked when their run is done. What is not the usual request is left to the ordinary
 path, with nothing done that could not be done again: a refusal, too, is always that path's. The bytes of an
 answer are the ordinary path's, and so are keys, limits, counts and times.
 """
@@ -18,15 +19,17 @@ from typing import Any, NamedTuple
 from starlette.datastructures import State
 
 from service import telemetry
-from service.gathering import Done, Gathering, Item, Rows, Tensors
+from service.gathering import Gathering
 from service.keys import Keys
 from service.model import ServedModel
+from service.place import Place
 from service.repository import Repository
 from service.routes.compression import wanted
 from service.routes.gate import request_id
 from service.routes.hot import INLINE_BYTES, STRICT_BYTES
 from service.settings import Settings
 from service.tally import Tally
+from service.ways import Item, Rows, Tell, Tensors, Way
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -87,38 +90,40 @@ class FastLane:
         observed = telemetry.configuration(()) is not telemetry.OFF
         return cls(state) if settings.fast_lane and not settings.cors_origins and not observed else None
 
-    def take(self, target: Target, headers: Headers, body: bytes, done: Done) -> bool:
-        """Whether the request is taken; `done` gets its answer at the end of this turn of the loop, or None
-        when it is the ordinary path that must give it after all."""
+    def take(self, target: Target, headers: Headers, body: bytes, tell: Tell) -> Item | None:
+        """The request, when it is taken. `tell` gets its answer at the end of this turn of the loop, or when
+        the run of a heavy model is done; None when it is the ordinary path that must give it after all."""
         if _log.isEnabledFor(logging.DEBUG):  # it tells of each request
-            return False
+            return None
         try:
-            return self._take(target, headers, body, done)
+            return self._take(target, headers, body, tell)
         except Exception:
             # Whatever it is: the ordinary path meets it again, tells it and counts it.
-            return False
+            return None
 
     def flush(self) -> None:
-        """Answer what was taken in this turn, now."""
+        """Answer what light models were asked in this turn, now."""
         gathered, self._gathered = self._gathered, {}
         for gathering in gathered.values():
             gathering.end()
 
-    def _take(self, target: Target, headers: Headers, body: bytes, done: Done) -> bool:
+    def _take(self, target: Target, headers: Headers, body: bytes, tell: Tell) -> Item | None:
         begun = perf_counter_ns()
         kept = _kept(headers)
         if kept is None:
-            return False
+            return None
         if self._keys is not None:
             self._keys.check(headers)
         model = self._repository.find(target.name, target.version)
-        if not model.is_light(1):
-            return False
         part = (_tensors if target.tensors else _rows)(model, kept, body)
-        if part is None or part.rows > self._most_rows or not model.is_light(part.rows):
-            return False
-        self._gather(model, target, part, Item(_name(kept[4]), part.content, part.rows, begun, done))
-        return True
+        if part is None or part.rows > self._most_rows:
+            return None
+        item = Item(_name(kept[4]), part.content, part.rows, begun, tell)
+        if model.is_light(part.rows):
+            self._gather(model, target, part, item)
+        else:
+            Place(item, model, _way(model, target), self._tally).take(part.outputs)
+        return item
 
     def _gather(self, model: ServedModel, target: Target, part: _Part, item: Item) -> None:
         """Put it to those that it can share a run with."""
@@ -130,7 +135,7 @@ class FastLane:
             if gathering is not None:
                 del self._gathered[key]
                 gathering.end()
-            way = Tensors(model.tensors) if target.tensors else Rows(model.door)
+            way = _way(model, target)
             gathering = self._gathered[key] = Gathering(model, way, part.outputs, self._tally)
         gathering.add(item)
 
@@ -143,6 +148,10 @@ def target(url: bytes) -> Target | None:
         return None
     parts = [None if part is None else part.decode() for part in found.groups()]
     return Target(parts[2] is not None, parts[0] or parts[2], parts[1] or parts[3])
+
+
+def _way(model: ServedModel, target: Target) -> Way:
+    return Tensors(model.tensors) if target.tensors else Rows(model.door)
 
 
 class _Part(NamedTuple):

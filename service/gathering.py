@@ -3,121 +3,19 @@
 The loop hands over all the requests that have arrived before it does anything else. Each is decoded where it
 arrives; when the last of them is, what was gathered for a model is joined, run once, and taken apart. A lone
 request is run as it is. Of a turn with many, each pays its share of what a run costs beside its arithmetic,
-and the weights are read once.
+and the weights are read once. Where that share is so large that more rows should be joined than are light,
+they are run beside the loop, as those of a heavy model are.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 from time import perf_counter_ns
-from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from service.model import Door, ServedModel, TensorDoor
-from service.payloads.oip import InferRequest
-from service.routes.gate import timing
-from service.routes.oip_infer import reply_headers
+from service.model import ServedModel
+from service.place import Place
 from service.tally import Tally
-
-_log = logging.getLogger("foldserve.requests")
-
-Array = NDArray[Any]
-Done = Callable[[bytes | None], None]
-_JSON = b"content-type: application/json\r\n"
-
-
-class Reply(NamedTuple):
-    """An answer with status 200: its header lines but for the length and the marks, and its body."""
-
-    head: bytes
-    body: bytes
-
-
-class Item:
-    """One request that waits for the end of the turn. Times are nanoseconds.
-
-    Attributes:
-        part: what was decoded.
-        begun: when its body was here, by `time.perf_counter_ns`.
-        decoded: when it was decoded.
-        done: takes the whole answer; None when the ordinary path must give it.
-        encode: how long the answers of its run took to write, all of them: it had to wait for them.
-    """
-
-    __slots__ = (
-        *("begun", "decode", "decoded", "done", "encode", "part", "queue", "request_id", "rows", "run"),
-        "total",
-    )
-
-    def __init__(self, request_id: str, part: Any, rows: int, begun: int, done: Done) -> None:
-        self.request_id = request_id
-        self.part = part
-        self.rows = rows
-        self.begun = begun
-        self.decoded = perf_counter_ns()
-        self.decode = self.decoded - begun
-        self.done = done
-        self.queue = self.run = self.encode = self.total = 0
-
-
-class Way(Protocol):
-    """How what is gathered becomes feeds, and outputs become answers."""
-
-    def join(self, parts: Sequence[Any]) -> Mapping[str, Array]:
-        """The feeds of one run.
-
-        Raises:
-            Exception: they do not go together, or one of them not into the graph.
-        """
-
-    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
-        """The answers, in the order of the items."""
-
-
-class Rows:
-    """The way of /predict; a part is a float64 array (rows, columns)."""
-
-    def __init__(self, door: Door) -> None:
-        self.join = door.decode.join
-        self._encode = door.encode
-
-    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
-        """The answers, in the order of the items."""
-        bodies = self._encode.together([item.rows for item in items], *arrays)
-        return [Reply(_JSON, body) for body in bodies]
-
-
-class Tensors:
-    """The way of the Open Inference Protocol; a part is a request."""
-
-    def __init__(self, door: TensorDoor) -> None:
-        self._encode = door.encode
-
-    def join(self, parts: Sequence[InferRequest]) -> Mapping[str, Array]:
-        """The feeds of one run."""
-        if len(parts) == 1:
-            return parts[0].feeds
-        return {name: np.concatenate([part.feeds[name] for part in parts]) for name in parts[0].feeds}
-
-    def write(self, items: Sequence[Item], arrays: Sequence[Array]) -> list[Reply]:
-        """The answers, in the order of the items."""
-        if len(items) == 1:
-            return [self._reply(items[0], arrays)]
-        ends = accumulate(item.rows for item in items)
-        spans = [slice(end - item.rows, end) for item, end in zip(items, ends, strict=True)]
-        return [
-            self._reply(item, [array[span] for array in arrays])
-            for item, span in zip(items, spans, strict=True)
-        ]
-
-    def _reply(self, item: Item, arrays: Sequence[Array]) -> Reply:
-        answer = self._encode(item.part, arrays)
-        head = b"".join([b"%b: %b\r\n" % header for header in reply_headers(answer)])
-        return Reply(head, answer.body)
+from service.ways import Item, Reply, Way, hand_over, written
 
 
 class Gathering:
@@ -134,8 +32,9 @@ class Gathering:
         self._rows = 0
 
     def has_room(self, rows: int) -> bool:
-        """Whether so many rows may join, and the run is still a light one."""
-        return self._model.is_row_wise and self._model.is_light(self._rows + rows)
+        """Whether so many rows may join: the run is still a light one, or much dearer for each alone."""
+        model, together = self._model, self._rows + rows
+        return model.is_row_wise and (model.is_light(together) or model.is_worth_sharing(together))
 
     def add(self, item: Item) -> None:
         """One more."""
@@ -143,8 +42,15 @@ class Gathering:
         self._rows += item.rows
 
     def end(self) -> None:
-        """Answer all of them."""
-        self._answer(self._items)
+        """Answer all of them, or have them wait for a run together."""
+        if self._model.is_light(self._rows) and not self._model.joins(self._rows):
+            self._answer(self._items)
+            return
+        for item in self._items:
+            try:
+                Place(item, self._model, self._way, self._tally).take(self._outputs)
+            except Exception:  # no room, or no rows for the graph: that is told elsewhere
+                hand_over(item, None)
 
     def _answer(self, items: list[Item]) -> None:
         try:
@@ -158,7 +64,7 @@ class Gathering:
         self._model.counters.answered_together(items, items[0].run, items[0].encode)
         self._tally.answered(200, len(items))
         for item, reply in zip(items, replies, strict=True):
-            _hand_over(item, _written(reply, item))
+            hand_over(item, written(reply, item))
 
     def _replies(self, items: list[Item]) -> list[Reply]:
         start = perf_counter_ns()
@@ -175,21 +81,7 @@ class Gathering:
         """One of them is at fault: each by itself. That one is left to the ordinary path, which meets the
         fault again, tells it and counts it."""
         if len(items) == 1:
-            _hand_over(items[0], None)
+            hand_over(items[0], None)
             return
         for item in items:
             self._answer([item])
-
-
-def _hand_over(item: Item, answer: bytes | None) -> None:
-    try:
-        item.done(answer)
-    except Exception:  # one connection's trouble, and others wait for their answers
-        _log.exception("an answer could not be handed over")
-
-
-def _written(reply: Reply, item: Item) -> bytes:
-    """The answer as uvicorn writes it."""
-    marks = f"x-request-id: {item.request_id}\r\nserver-timing: {timing(item)}\r\n\r\n".encode()
-    length = b"content-length: %d\r\n" % len(reply.body)
-    return b"".join((b"HTTP/1.1 200 OK\r\n", reply.head, length, marks, reply.body))

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from service import trial
-from service.batching import Batcher, Cost, Feeds, Limits
+from service.batch import Feeds, Promise
+from service.batching import Batcher
+from service.cost import Cost, Limits
 from service.counters import SLOTS, Counters, Failure
 from service.errors import (
     ClientGone,
@@ -38,6 +40,9 @@ from service.watch import Watch
 INLINE_SECONDS = 0.5e-3
 """A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
 this, and other requests wait no longer than they would for any other callback."""
+
+_SHARED = 8
+"""A run may take as many times what it costs beside its rows, and still be worth sharing."""
 
 _WORTH_A_POOL = 1.2
 """How many times faster a pool of threads must be, for it keeps the other cores from other models."""
@@ -172,6 +177,15 @@ class ServedModel:
         """Whether a run of so many rows happens at once."""
         return self.cost.of(rows) <= INLINE_SECONDS
 
+    def is_worth_sharing(self, rows: int) -> bool:
+        """Whether much of a run of so many rows is what each run costs beside them."""
+        return rows <= self.rows_together and self.cost.of(rows) <= _SHARED * self.cost.fixed
+
+    def joins(self, rows: int) -> bool:
+        """Whether rows that are light had better join those that wait or are in a run."""
+        others = self._batcher.at_hand
+        return others > 0 and self.is_worth_sharing(others + rows)
+
     def serving(self, watch: Watch) -> Serving:
         """A context for one request: it ends in a success, or by an exception in a failure."""
         watch.model, watch.version = self.name, self.version
@@ -208,11 +222,18 @@ class ServedModel:
         if self.is_light(rows):
             watch.check(self.cost.of(rows))
             return self.run_at_once(feeds, outputs, rows, watch)
-        # Inputs of different lengths are the graph's own affair.
-        alone = any(len(array) != rows if array.ndim else True for array in feeds.values())
-        outcome = await self._batcher.submit(feeds, outputs, rows, watch.seconds_left, alone=alone)
+        left, alone = watch.seconds_left, _is_alone(feeds, rows)
+        outcome = await self._batcher.submit(feeds, outputs, rows, left, alone=alone)
         watch.queue, watch.run = outcome.queue, outcome.run
         return outcome.arrays
+
+    def enqueue(self, feeds: Feeds, outputs: Sequence[str], rows: int, promise: Promise) -> None:
+        """Promise the outputs named, for rows that are not light.
+
+        Raises:
+            Overloaded: the rows that wait already would take longer than the limit.
+        """
+        self._batcher.submit_nowait(feeds, outputs, rows, promise, alone=_is_alone(feeds, rows))
 
     def run_at_once(self, feeds: Feeds, outputs: Sequence[str], rows: int, watch: Watch) -> list[Array]:
         """The outputs named, here and now; for rows that are light.
@@ -235,6 +256,7 @@ class ServedModel:
             max_wait=self.host.limits.wait_seconds,
             together=heavy and self.is_row_wise,
             cost=self.cost,
+            beside=self.host.threads > 1 or self.host.device != "cpu",
             waits=self.counters.waits,
             ran=self.counters.ran,
         )
@@ -269,6 +291,11 @@ class ServedModel:
             reason = f"a trial run failed: {str(error).splitlines()[0]}"
             raise UnreadableModel(self.session.path, reason, stage="trial") from error
         return cost
+
+
+def _is_alone(feeds: Feeds, rows: int) -> bool:
+    """Whether the inputs have different lengths: then what is a row is the graph's own affair."""
+    return any(len(array) != rows if array.ndim else True for array in feeds.values())
 
 
 def _run(session: Session, feeds: Feeds, outputs: Sequence[str]) -> list[Array]:

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     """The most connections that each worker holds open."""
 
     fast_lane: bool = True
-    """Answer the usual requests for light models before they reach the application; same bytes either way."""
+    """Answer the usual prediction requests before they reach the application; same bytes either way."""
 
     keep_alive: int = Field(65, ge=1)
     """How long an idle connection stays open, in seconds; longer than the 60 s of common load balancers."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batching import Cost
+from service.cost import Cost
 from service.errors import UnreadableModel
 from service.metadata import GoldenRows, row_errors
 from service.session import Session, TensorSpec

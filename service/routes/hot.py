@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
-from service.batching import Feeds
+from service.batch import Feeds
 from service.errors import ClientGone, InvalidHeader, TooManyRows
 from service.model import ServedModel
 from service.routes.bodies import header, read_body

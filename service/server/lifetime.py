@@ -21,8 +21,9 @@ from fastapi import FastAPI
 
 from service.fastlane import FastLane
 from service.server.configuration import configuration
-from service.server.connection import Connection, Limits, Shared
+from service.server.connection import Connection
 from service.server.metrics_door import metrics_door
+from service.server.patience import Limits, Shared
 from service.server.signals import Signals
 from service.server.sockets import refuse_newcomers, welcome_newcomers
 from service.settings import Settings
@@ -130,6 +131,8 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_STEP)
 
     async def _cut_off(self) -> None:
+        for connection in self._connections():
+            connection.leave_lane()  # what waits there is a task from now on
         tasks = list(self.server_state.tasks)
         _log.error("the shutdown timeout is over: %d requests are cut off", len(tasks))
         # A run in a thread cannot be stopped; the process does not wait for it.

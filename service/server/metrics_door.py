@@ -21,7 +21,7 @@ from service.errors import RequestError
 from service.routes.metrics import metrics_route
 from service.routes.surroundings import surround
 from service.server.configuration import configuration
-from service.server.connection import Limits, Shared
+from service.server.patience import Limits, Shared
 from service.server.sockets import listen
 from service.settings import Settings
 

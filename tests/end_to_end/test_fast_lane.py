@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.fastlane import FastLane
+from service.routes.hot import INLINE_BYTES
 from tests import graphs
 from tests.end_to_end import test_mutated_bodies as bodies
 from tests.end_to_end.test_every_door import MODELS
@@ -65,8 +66,16 @@ class _Copy:
         return self._connection.makefile("rb")
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+@pytest.fixture(scope="module", params=["light", "heavy"])
+def pair(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Both, with models whose runs happen on the loop, and with the same models taken for heavy ones."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "heavy":
+            patched.setattr("service.model.INLINE_SECONDS", -1.0)
+        yield from _pair(tmp_path_factory)
+
+
+def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("models")
     for name, (make, _) in MODELS.items():
         make(folder / "made").parents[1].rename(folder / name)
@@ -162,15 +171,23 @@ def test_the_lane_is_taken(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     take = FastLane.take
 
-    def watched(self: FastLane, *given: Any) -> bool:
-        taken.append(take(self, *given))
-        return taken[-1]
+    def watched(self: FastLane, *given: Any) -> Any:
+        item = take(self, *given)
+        taken.append(item is not None)
+        return item
 
     monkeypatch.setattr(FastLane, "take", watched)
     pair.ask("/models/table/predict", TABLE, JSON)
     assert taken == [True]
     pair.ask("/models/table/predict", TABLE[:-1], JSON)
     assert taken == [True, False]
+
+
+def test_a_body_that_is_decoded_beside_the_loop_is_not_for_the_lane(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(FastLane, "take")
+    assert pair.ask("/models/table/predict", TABLE.ljust(INLINE_BYTES + 1), JSON).startswith(b"200 ")
 
 
 def test_keys_hold_there_too(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_is_lost_while_models_are_swapped_workers_killed_and_clients_hang_up() -> None:
-    command = [sys.executable, "-m", "tests.soak", "--seconds", "12", "--kill-every", "4"]
+    command = [sys.executable, "-m", "tests.soak", "--seconds", "12", "--kill-every", "5"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     counts = re.search(r"^sent (\d+), answered (\d+), lost 0, wrong 0$", ended.stdout, re.MULTILINE)

@@ -1,7 +1,7 @@
 """The batcher with a function that can be held still: what waits, what runs together, what fails alone."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batching import Array, Batcher, Cost, Feeds, Limits
+from service.batch import Array, Feeds, Outcome
+from service.batching import Batcher
+from service.cost import Cost, Limits
 from service.errors import DeadlineExceeded, Overloaded
 
 pytestmark = pytest.mark.anyio
@@ -300,3 +302,114 @@ async def test_a_large_item_keeps_no_small_ones_out(gate: Gate, executor: Thread
     assert not large.done()
     assert len(await large) == 100
     assert batcher.waiting == batcher._ahead == 0
+
+
+class Kept:
+    """A promise that remembers what it was told, and may be given up."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.told: list[Array | BaseException] = []
+        self.given_up = False
+        self.then = then
+
+    def done(self) -> bool:
+        return self.given_up or bool(self.told)
+
+    def set_result(self, outcome: Outcome, /) -> None:
+        self.told.append(outcome.arrays[0])
+        self.then()
+
+    def set_exception(self, error: BaseException, /) -> None:
+        self.told.append(error)
+
+
+def promise(batcher: Batcher, rows: Array, kept: Kept | None = None) -> Kept:
+    kept = kept or Kept()
+    batcher.submit_nowait({"x": rows}, ["double"], len(rows), kept)
+    return kept
+
+
+async def until_told(*all_kept: Kept) -> None:
+    async with asyncio.timeout(10):
+        while not all(kept.told for kept in all_kept):
+            await asyncio.sleep(0.001)
+
+
+async def test_a_promise_is_kept_without_a_task(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    batcher = Batcher(gate, executor, max_rows=8)
+    before = asyncio.all_tasks()
+    kept = [promise(batcher, rows(n, n)) for n in (1, 2)]
+    assert asyncio.all_tasks() == before
+    await until_told(*kept)
+    assert [[array.tolist() for array in one.told] for one in kept] == [[[[2], [2]]], [[[4], [4]]]]  # type: ignore[union-attr]
+    assert gate.batches == [[1, 1, 2, 2]]
+
+
+async def test_a_promise_given_up_is_not_run_and_not_told(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    batcher = Batcher(gate, executor, max_rows=8)
+    gate.open.clear()
+    first = promise(batcher, rows(0))
+    await started(gate, 1)
+    gone, stays = promise(batcher, rows(1)), promise(batcher, rows(2))
+    gone.given_up = first.given_up = True
+    gate.open.set()
+    await until_told(stays)
+    assert gate.batches == [[0], [2]]
+    assert gone.told == first.told == []
+    assert batcher.waiting == 0
+
+
+@pytest.mark.parametrize(("fixed", "first"), [(10.0, [1, 2, 3, 4]), (0.0, [1, 2])])
+async def test_a_run_is_put_off_while_turns_of_the_loop_bring_more_and_that_is_worth_it(
+    gate: Gate, executor: ThreadPoolExecutor, fixed: float, first: list[int]
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=8, cost=Cost(fixed, 0.0))
+    kept = [promise(batcher, rows(1)), promise(batcher, rows(2))]
+    for number in (3, 4):
+        await asyncio.sleep(0)
+        kept.append(promise(batcher, rows(number)))
+    await until_told(*kept)
+    assert gate.batches[0] == first
+
+
+async def test_a_full_run_is_not_put_off(gate: Gate, executor: ThreadPoolExecutor) -> None:
+    batcher = Batcher(gate, executor, max_rows=2, cost=Cost(10.0, 0.0))
+    kept = [promise(batcher, rows(1)), promise(batcher, rows(2))]
+    await asyncio.sleep(0)
+    kept.append(promise(batcher, rows(3)))
+    await until_told(*kept)
+    assert gate.batches == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(("beside", "runs"), [(True, [[0], [1], [2]]), (False, [[0], [1, 2]])])
+async def test_without_a_core_for_itself_a_run_begins_when_the_answers_are_out(
+    gate: Gate, executor: ThreadPoolExecutor, beside: bool, runs: list[list[int]]
+) -> None:
+    batcher = Batcher(gate, executor, max_rows=8, beside=beside)
+    gate.open.clear()
+    late = Kept()
+    first = promise(batcher, rows(0), Kept(lambda: promise(batcher, rows(2), late) and None))
+    await started(gate, 1)
+    waits = promise(batcher, rows(1))
+    gate.open.set()
+    await until_told(first, waits, late)
+    assert gate.batches == runs
+
+
+async def test_an_executor_that_takes_no_more_work_fails_the_item_and_not_the_batcher(gate: Gate) -> None:
+    executor = ThreadPoolExecutor(1)
+    batcher = Batcher(gate, executor, max_rows=8)
+    executor.shutdown()
+    kept = [promise(batcher, rows(1)), promise(batcher, rows(2))]
+    await until_told(*kept)
+    assert [type(one.told[0]) for one in kept] == [RuntimeError, RuntimeError]
+    assert batcher.waiting == 0
+
+
+async def test_outputs_without_a_part_for_each_item_are_a_failure_that_is_told(
+    executor: ThreadPoolExecutor,
+) -> None:
+    batcher = Batcher(lambda _feeds, _outputs: [np.array(1.0)], executor, max_rows=8)
+    kept = [promise(batcher, rows(1)), promise(batcher, rows(2))]
+    await until_told(*kept)
+    assert [isinstance(one.told[0], IndexError) for one in kept] == [True, True]

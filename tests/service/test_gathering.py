@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.datastructures import State
 
 from service.app import create_app
-from service.batching import Cost
+from service.cost import Cost
 from service.fastlane import FastLane, target
 from service.model import INLINE_SECONDS, ServedModel
 from service.settings import Settings

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from service.batching import Cost, Limits
+from service.cost import Cost, Limits
 from service.errors import (
     ClientGone,
     DeadlineExceeded,

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.batching import Cost
+from service.cost import Cost
 from service.grpc.decode import CONTENTS
 from service.grpc.messages import INFERENCE, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from service.model import ServedModel

@@ -15,7 +15,7 @@ import pytest
 from grpc import StatusCode
 
 from service.app import create_app
-from service.batching import Cost
+from service.cost import Cost
 from service.errors import AddressUnavailable, GrpcUnavailable, InvalidHeader
 from service.grpc.messages import INFERENCE, ModelInferRequest, message
 from service.grpc.server import GrpcDoor

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.batching import Cost
+from service.cost import Cost
 from service.routes.oip_config import configuration
 from service.settings import Settings
 from tests import graphs

@@ -111,6 +111,13 @@ def test_a_long_body_does_not_count_as_head(client: Client) -> None:
     assert client.answer()[0] == 200
 
 
+def test_the_request_before_does_not_count_as_head(client: Client) -> None:
+    client.send(HEAD + b"Content-Length: %d\r\n\r\n" % 4096 + BODY.ljust(4096) + REQUEST[:10])
+    assert client.answer()[0] == 200
+    client.send(REQUEST[10:])
+    assert client.answer()[0] == 200
+
+
 @pytest.mark.parametrize(
     "garbage", [b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"]
 )

@@ -1,7 +1,11 @@
 """One temperature for all logits, so that a probability of 0.8 is right four times in five.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks": T minimises the cross-entropy of
-softmax(logits / T) over rows that training did not learn from. It changes no label.
+softmax(logits / T) over rows that training did not learn from. It changes no label of one network.
+
+An ensemble has one T too, for all members: it minimises the cross-entropy of the mean of softmax(logits / T).
+Members that are calibrated each by itself are together less sure than they are right (Rahaman & Thiery 2021,
+"Uncertainty Quantification and Deep Ensembles"), and a T behind the mean could not move into the heads.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 LEAST_ROWS = 50
 """With fewer rows than this their cross-entropy says little, and the logits stay as they are."""
@@ -25,9 +29,9 @@ def temperature(
 ) -> float:
     """The T that suits these rows; 1.0 where they are few, or are all told right whatever it is.
 
-    Shape: logits (rows, classes), y and weight (rows,).
+    Shape: logits (members, rows, classes) or (rows, classes), y and weight (rows,).
     """
-    if len(y) < LEAST_ROWS or (logits.argmax(axis=1) == y).all():
+    if len(y) < LEAST_ROWS or (logits.argmax(axis=-1) == y).all():
         return 1.0
     wide = logits.astype(np.float64)
     found = minimize_scalar(
@@ -39,9 +43,13 @@ def temperature(
 def log_loss(
     logits: NDArray[np.float64], y: NDArray[np.int64], weight: NDArray[np.float32] | None = None
 ) -> float:
-    """The mean cross-entropy."""
-    own = log_softmax(logits, axis=1)[np.arange(len(y)), y]
-    return -float(np.average(own, weights=weight))
+    """The mean cross-entropy of the members' mean probabilities.
+
+    Shape: as of `temperature`.
+    """
+    own = log_softmax(logits, axis=-1)[..., np.arange(len(y)), y].reshape(-1, len(y))
+    mean = logsumexp(own, axis=0) - np.log(len(own))
+    return -float(np.average(mean, weights=weight))
 
 
 def calibration_error(probabilities: NDArray[np.float32], y: NDArray[np.int64]) -> float:

@@ -65,6 +65,7 @@ def train(
     threads: loop_flags.Threads = None,
     device: loop_flags.Device = None,
     precision: loop_flags.Precision = None,
+    ensemble: loop_flags.Ensemble = 1,
     resume: loop_flags.Resume = False,
     lr_finder: loop_flags.RateFinder = None,
     patience: loop_flags.Patience = None,
@@ -134,6 +135,7 @@ def train(
         ),
         models_dir,
         resume,
+        ensemble,
     )
     if lr_finder is None:
         _run(config)
@@ -164,10 +166,12 @@ def _run(config: RunConfig) -> None:
     with TrainingProgress(console) as progress:
         outcome = run(config, progress.epoch, lambda splits: show(console, splits))
     console.print(describe_model(outcome.metadata))
-    epochs, pace = outcome.fit.epochs, outcome.fit.seconds_per_epoch
-    console.print(f"{len(epochs)} epochs, best {outcome.fit.best}, {pace:.2f} s per epoch")
-    for warning in outcome.fit.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
+    for number, fit in enumerate(outcome.fits, 1):
+        who = f"member {number}: " if len(outcome.fits) > 1 else ""
+        pace = fit.seconds_per_epoch
+        console.print(f"{who}{len(fit.epochs)} epochs, best {fit.best}, {pace:.2f} s per epoch")
+        for warning in fit.warnings:
+            console.print(f"warning: {who}{warning}", soft_wrap=True)
     for metric, value in outcome.metadata.metrics.items():
         console.print(f"{metric.replace('_', ' ')}: {value:.4f}")
     console.print(f"published {outcome.path}", soft_wrap=True)

@@ -215,6 +215,7 @@ class RunConfig:
     Attributes:
         model, loop: fields of `ModelConfig` and `LoopConfig` that are asked for; the others are chosen by
             the table (`training.defaults`).
+        ensemble: how many networks are trained; the model answers their mean.
     """
 
     data: DataConfig
@@ -223,6 +224,7 @@ class RunConfig:
     loop: Mapping[str, Any] = field(default_factory=dict)
     models_dir: Path = Path("models")
     resume: bool = False
+    ensemble: int = 1
 
     @property
     def seed(self) -> int:
@@ -238,6 +240,7 @@ class RunConfig:
         safe = self.name.replace("-", "").replace("_", "").replace(".", "")
         legal = safe.isascii() and safe.isalnum() and not self.name.startswith(".")
         _check(legal, f"--name is {self.name!r}, expected letters, digits, '-', '_' and '.'")
+        _check(self.ensemble > 0, f"--ensemble is {self.ensemble}, expected at least 1")
         for record, asked in ((ModelConfig, self.model), (LoopConfig, self.loop)):
             known = {entry.name for entry in fields(record)}
             unknown = sorted(set(asked) - known)

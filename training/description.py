@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,9 +30,13 @@ class Sealed:
 
 
 def describe(
-    recipe: Recipe, splits: Splits, fit: FitResult, metrics: dict[str, float], sealed: Sealed
+    recipe: Recipe, splits: Splits, fits: Sequence[FitResult], metrics: dict[str, float], sealed: Sealed
 ) -> ModelMetadata:
-    """The metadata of a certified model."""
+    """The metadata of a certified model.
+
+    Args:
+        fits: of each member.
+    """
     model, loop = recipe.model, recipe.loop
     rows = len(splits.train)
     return ModelMetadata(
@@ -45,8 +49,9 @@ def describe(
             **_plain(asdict(model), ("hidden",)),
             "hidden": ",".join(map(str, model.hidden)),
             "batch_size": loop.batch_size_for(rows),
-            "epochs": len(fit.epochs),
-            "best_epoch": fit.best,
+            **({"ensemble": len(fits)} if len(fits) > 1 else {}),
+            "epochs": _each(len(fit.epochs) for fit in fits),
+            "best_epoch": _each(fit.best for fit in fits),
             **_plain(asdict(loop), ("batch_size", "epochs", "seed")),
         },
         metrics=metrics,
@@ -75,6 +80,12 @@ def _features(splits: Splits) -> Iterator[Feature]:
             values = next(numbers)
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             yield Feature(name=column.name, minimum=low, maximum=high, missing=column.missing)
+
+
+def _each(values: Iterable[int]) -> int | str:
+    """A number, or the numbers of several members."""
+    first, *others = values
+    return ",".join(map(str, [first, *others])) if others else first
 
 
 def _plain(record: dict[str, Any], without: tuple[str, ...]) -> dict[str, float | int | str | bool]:

@@ -15,6 +15,7 @@ from torch import nn
 from service.metadata import KEY, ModelMetadata, Task
 from training.codebook import Codebook
 from training.encoding.periodic import Sinusoids
+from training.ensemble import members
 from training.errors import ExportError
 from training.folding.report import KEPT_BY_CERTIFICATE
 from training.folding.torch_module import FoldedModule
@@ -106,13 +107,14 @@ def _strip(graph: onnx.GraphProto) -> None:
 
 def _check_promises(model: onnx.ModelProto, predictor: Predictor, folded: FoldedModule) -> None:
     """One Gemm for each linear layer, and nothing affine beside them but the shifts the report names, the
-    sum of numbers and categories, shortcuts, and the arithmetic of the encoding."""
+    sum of numbers and categories, shortcuts, the mean of members, and the arithmetic of the encoding."""
+    count = len(members(predictor.network))
     kept = sum(entry.direction == "split" for entry in folded.report.entries)
     sums = sum(isinstance(layer, Residual) for layer in predictor.network.modules())
-    sums += bool(predictor.shapes.categorical)
+    sums += count * bool(predictor.shapes.categorical) + (count - 1)
     waves = sum(isinstance(layer, Sinusoids) for layer in predictor.network.modules())
     expected = Counter({"Gemm": linear_layers(predictor), "Sub": kept, "Add": sums, "Mul": waves})
-    expected += _encoding(predictor)
+    expected += _encoding(predictor) + Counter({"Div": int(count > 1)})
     found = _affine(model)
     if found != expected:
         raise ExportError(f"the exported graph has {dict(found)}, expected {dict(+expected)}")

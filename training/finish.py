@@ -1,6 +1,8 @@
-"""What is done to a trained network before it is folded: its target's unit, or its logits' temperature."""
+"""What is done to trained networks before they are folded: the target's unit, or the logits' temperature."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 from training import calibration
 from training.config import ModelConfig
 from training.data import Moments, Splits
+from training.ensemble import mean_of
 from training.loop.evaluation import predict
 from training.model import Exponential, Network, TargetScale
 from training.predictor import Predictor, build_predictor, head_of
@@ -16,21 +19,27 @@ from training.preparation import Preparation
 
 
 def finished(
-    network: Network, preparation: Preparation, splits: Splits, config: ModelConfig
+    networks: Sequence[Network], preparation: Preparation, splits: Splits, config: ModelConfig
 ) -> tuple[Predictor, dict[str, float]]:
-    """The model around a network that is trained, and what was found on the way.
+    """The model around networks that are trained, and what was found on the way.
 
-    Both change the network's head: constants that are left beside its weights would only add roundings.
+    Unit and temperature change each network's head: constants that are left beside its weights would only add
+    roundings.
     """
     found: dict[str, float] = {}
+    if splits.task == "classification" and config.calibrate:
+        found["temperature"] = _calibrate(networks, preparation, splits)
+    answers = [_with_last(network, preparation) for network in networks]
+    return answers[0].with_network(mean_of([answer.network for answer in answers])).eval(), found
+
+
+def _with_last(network: Network, preparation: Preparation) -> Predictor:
+    """A network as a whole model: probabilities, or the target in its own unit."""
+    last: list[tuple[str, nn.Module]] = [("softmax", nn.Softmax(dim=-1))]
     if preparation.target is not None:
-        last: list[tuple[str, nn.Module]] = [("target_scale", _target_scale(network, preparation.target))]
+        last = [("target_scale", _target_scale(network, preparation.target))]
         last += [("exp", Exponential())] if preparation.logarithm else []
-    else:
-        if config.calibrate:
-            found["temperature"] = _calibrate(network, preparation, splits)
-        last = [("softmax", nn.Softmax(dim=-1))]
-    return build_predictor(network, preparation.encoding, preparation.shapes, last), found
+    return build_predictor(network, preparation.encoding, preparation.shapes, last)
 
 
 @torch.no_grad()
@@ -44,15 +53,21 @@ def _target_scale(network: Network, target: Moments) -> TargetScale:
 
 
 @torch.no_grad()
-def _calibrate(network: Network, preparation: Preparation, splits: Splits) -> float:
-    """Divide the head by the temperature that the validation rows ask for."""
+def _calibrate(networks: Sequence[Network], preparation: Preparation, splits: Splits) -> float:
+    """Divide the heads by the temperature that the validation rows ask for."""
     held = splits.validation
     if not len(held):
         return 1.0
-    logits = predict(network.eval(), preparation.inputs(held)).numpy()
+    inputs = preparation.inputs(held)
+    logits = np.stack([predict(network.eval(), inputs).numpy() for network in networks])
     found = calibration.temperature(logits, held.y.astype(np.int64), held.weight)
+    for network in networks:
+        _cool(network, found)
+    return found
+
+
+def _cool(network: Network, temperature: float) -> None:
     head = head_of(network)
     rows = [network.categories.weight] if head is network.linear1 and network.has_categories else []
     for tensor in (head.weight, head.bias, *rows):
-        tensor.copy_(tensor.double() / found)
-    return found
+        tensor.copy_(tensor.double() / temperature)

@@ -41,6 +41,7 @@ Threads = Annotated[
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto]")]
 Precision = Annotated[str | None, typer.Option(help="float32, or bf16 on a GPU [float32]")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")]
+Ensemble = Annotated[int, typer.Option(help="networks, whose mean is the answer")]
 RateFinder = Annotated[
     Path | None,
     typer.Option("--lr-finder", help="try all learning rates instead, plot them to this SVG file"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from training.ensemble import members
 from training.model import BatchNorm, Network, Residual, Standardiser, TargetScale
 
 Extended = NDArray[np.longdouble]
@@ -48,8 +49,8 @@ class Layer:
         return self.weight, self.bias, self.rows
 
 
-def exact_layers(network: Network, centres: Iterable[Extended | None]) -> Iterator[Layer]:
-    """The chains of a network, exactly.
+def exact_layers(network: nn.Module, centres: Iterable[Extended | None]) -> Iterator[Layer]:
+    """The chains of a network, exactly; those of an ensemble member by member.
 
     Args:
         centres: what the file subtracts in front of each chain, where the fold kept a shift.
@@ -62,12 +63,18 @@ def exact_layers(network: Network, centres: Iterable[Extended | None]) -> Iterat
         if chain.bias is not None:
             yield chain.layer()
             chain = _Chain(next(shifts, None))
-    if chain.bias is not None:
-        yield chain.layer()
 
 
-def _flattened(network: Network) -> Iterator[nn.Module]:
-    """The layers in order; the sum at the end of a shortcut ends a chain as a non-linearity does."""
+def _flattened(network: nn.Module) -> Iterator[nn.Module]:
+    """The layers in order; the end of a member ends a chain as a non-linearity does."""
+    for member in members(network):
+        assert isinstance(member, Network)  # noqa: S101 - only unfolded ones are compared
+        yield from _of_member(member)
+        yield nn.Identity()
+
+
+def _of_member(network: Network) -> Iterator[nn.Module]:
+    """The layers in order; so does the sum at the end of a shortcut."""
     for layer in network.layers():
         if not isinstance(layer, Residual):
             yield layer

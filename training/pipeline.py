@@ -14,12 +14,14 @@ from training.config import RunConfig
 from training.data import Splits, load
 from training.defaults import Recipe, recipe_for
 from training.description import Sealed, describe
+from training.ensemble import fold_each, members
 from training.export import export, export_folded, with_metadata
 from training.finish import finished
-from training.folding import FoldedModule, FoldError, FoldReport, fold_module
+from training.folding import FoldedModule, FoldError, fold_module
 from training.folding.affine import AMP_LIMIT
 from training.held_out import HeldOut
-from training.loop import FitResult, Observer, RateCurve, find_range, fit
+from training.loop import FitResult, Observer, RateCurve, find_range
+from training.members import discard, train_members
 from training.predictor import Predictor, output_task
 from training.preparation import Preparation
 from training.publication import Workshop
@@ -28,11 +30,15 @@ from training.scores import metrics
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave."""
+    """What a run gave.
+
+    Attributes:
+        fits: of each member.
+    """
 
     path: Path
     metadata: ModelMetadata
-    fit: FitResult
+    fits: tuple[FitResult, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +47,12 @@ class Trained:
 
     Attributes:
         predictor: the unfolded model, raw rows in.
+        fits: of each member.
         recipe: all choices it was made by.
     """
 
     predictor: Predictor
-    fit: FitResult
+    fits: tuple[FitResult, ...]
     metrics: dict[str, float]
     recipe: Recipe
 
@@ -62,8 +69,11 @@ def run(
     """
     splits = load(config.data, config.seed)
     announce(splits)
+    if not config.resume:
+        # Those of other options would be refused when this run is resumed, after members that went well.
+        discard(config.checkpoint, others_only=True)
     outcome = publish(config, splits, train(splits, config, observe, config.checkpoint))
-    config.checkpoint.unlink(missing_ok=True)
+    discard(config.checkpoint)
     return outcome
 
 
@@ -86,14 +96,14 @@ def train(
     observe: Observer = lambda _: None,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Fit a network, and put what it needs around it to answer raw rows."""
+    """Fit the networks, and put what they need around them to answer raw rows."""
     recipe = recipe_for(config, splits)
     preparation = Preparation.of(splits, recipe)
-    network = preparation.network(recipe.model, splits, config.seed)
-    rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
-    result = fit(*(network, rows, held, splits.task, recipe.loop, observe, checkpoint), resume=config.resume)
-    predictor, calibration = finished(network, preparation, splits, recipe.model)
-    return Trained(predictor, result, metrics(predictor, preparation, splits) | calibration, recipe)
+    trained = list(train_members(splits, preparation, recipe, config, observe, checkpoint))
+    networks = [member.network for member in trained]
+    predictor, calibration = finished(networks, preparation, splits, recipe.model)
+    scores = metrics(predictor, preparation, splits) | calibration
+    return Trained(predictor, tuple(member.fit for member in trained), scores, recipe)
 
 
 def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
@@ -105,10 +115,10 @@ def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
     with Workshop(config.models_dir / config.name) as workshop:
         truth = _truth(trained.predictor, HeldOut.of(splits, config.seed), workshop.scratch)
         sealed = fold_and_certify(trained.predictor, truth, workshop.scratch)
-        metadata = describe(trained.recipe, splits, trained.fit, trained.metrics, sealed)
+        metadata = describe(trained.recipe, splits, trained.fits, trained.metrics, sealed)
         onnx.save(with_metadata(sealed.model, metadata), workshop.file)
         path = workshop.publish()
-    return Outcome(path, metadata, trained.fit)
+    return Outcome(path, metadata, trained.fits)
 
 
 def fold_and_certify(predictor: Predictor, truth: certify.Truth, scratch: Path) -> Sealed:
@@ -121,7 +131,9 @@ def fold_and_certify(predictor: Predictor, truth: certify.Truth, scratch: Path) 
         FoldError, ExportError, CertificateError: as they say.
     """
     sealed = _seal(predictor, truth, scratch, AMP_LIMIT)
-    if sealed.certificate.ratio_of_means > certify.KEEP_RATIO and not _keeps_shift(sealed.folding):
+    kept = sum(entry.direction == "split" for entry in sealed.folding.entries)
+    can_keep_more = kept < len(members(predictor.network))
+    if sealed.certificate.ratio_of_means > certify.KEEP_RATIO and can_keep_more:
         sealed = _seal(predictor, truth, scratch, 0.0)
     certify.check(sealed.certificate)
     return sealed
@@ -137,21 +149,17 @@ def _seal(predictor: Predictor, truth: certify.Truth, scratch: Path, amp_limit: 
 
 
 def fold_completely(predictor: Predictor, amp_limit: float = AMP_LIMIT) -> FoldedModule:
-    """The predictor's network without any normalisation.
+    """The predictor's network, or each of them, without any normalisation.
 
     Raises:
         FoldError: one could not be folded; the message names the layer and the reason.
     """
     examples = predictor.encoded(*predictor.examples())
-    folded = fold_module(predictor.network, examples, amp_limit=amp_limit)
+    folded = fold_each(predictor.network, lambda member: fold_module(member, examples, amp_limit=amp_limit))
     for entry in folded.report.entries:
         if entry.reason is not None:
             raise FoldError(entry.layer, entry.reason, entry.detail)
     return folded
-
-
-def _keeps_shift(report: FoldReport) -> bool:
-    return any(entry.direction == "split" for entry in report.entries)
 
 
 def _truth(predictor: Predictor, held_out: HeldOut, scratch: Path) -> certify.Truth:

@@ -74,7 +74,7 @@ def build_predictor(
     """
     learnt = copy.deepcopy(network)
     plain = Network(
-        OrderedDict(_written_out(encoding)),
+        OrderedDict(_written_out(learnt.get_submodule("learn")) if encoding is not None else ()),
         learnt.linear1,
         _rows(learnt.categories) if learnt.has_categories else None,
         OrderedDict([*learnt.named_rest().items(), *last]),
@@ -90,11 +90,9 @@ def _encoder(encoding: Encoding | None) -> nn.Module | None:
     return None if nothing else nn.Sequential(encoding.fill, encoding.encode)
 
 
-def _written_out(encoding: Encoding | None) -> Iterator[tuple[str, nn.Module]]:
+def _written_out(learn: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """What numbers pass before the first linear layer, as plain layers by name."""
-    if encoding is None:
-        return
-    layer = served(encoding.learn)
+    layer = served(learn)
     parts = list(layer) if isinstance(layer, nn.Sequential) else [layer]
     for number, part in enumerate(part for part in parts if not isinstance(part, nn.Identity)):
         yield "standardiser" if isinstance(part, Standardiser) else f"encoding{number + 1}", part

@@ -14,7 +14,7 @@ from training.codebook import Codebook
 from training.config import ModelConfig
 from training.data import Moments, Split, Splits
 from training.defaults import Recipe
-from training.encoding import Encoding, Fill, fit_encoding
+from training.encoding import Encoding, Fill, begun, fit_encoding
 from training.errors import DataError
 from training.loop import Rows, generator
 from training.model import Network, build_network
@@ -87,11 +87,11 @@ class Preparation:
         return torch.cat([steps(chunk) for chunk in torch.split(numeric, CHUNK)])
 
     def network(self, config: ModelConfig, splits: Splits, seed: int) -> Network:
-        """Untrained, with weights drawn by the seed."""
+        """Untrained, with weights drawn by the seed: those of the encoding too, in a copy of its own."""
         before: dict[str, nn.Module] = {}
         if self.encoding is not None:
             before = {} if self.ahead else {"encode": self.encoding.encode}
-            before["learn"] = self.encoding.learn
+            before["learn"] = begun(self.encoding.learn, generator(seed, "encoding"))
         return build_network(
             config,
             splits.outputs,

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a bar with epoch, loss and score."""
+"""What a person sees while a model trains: a bar with epoch, loss and score, one for each member."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TrainingProgress:
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, TextColumn("{task.description}"), console=console)
-        self._task: TaskID | None = None
+        self._tasks: dict[int, TaskID] = {}
 
     def __enter__(self) -> TrainingProgress:
         self._progress.start()
@@ -25,14 +25,20 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._task is not None:
-            # Stopped early is finished too: the bar ends where the loop did.
-            self._progress.update(self._task, total=self._progress.tasks[0].completed)
+        self._end_bar()
         self._progress.stop()
 
     def epoch(self, epoch: Epoch) -> None:
         """Show one more epoch."""
-        if self._task is None:
-            self._task = self._progress.add_task("", total=epoch.of)
+        if epoch.member not in self._tasks:
+            self._end_bar()
+            self._tasks[epoch.member] = self._progress.add_task("", total=epoch.of)
+        who = f"member {epoch.member} of {epoch.members}  " if epoch.members > 1 else ""
         text = f"loss {epoch.train_loss:.4f}  validation {epoch.validation_loss:.4f}  score {epoch.score:.4f}"
-        self._progress.update(self._task, completed=epoch.number, description=text)
+        self._progress.update(self._tasks[epoch.member], completed=epoch.number, description=who + text)
+
+    def _end_bar(self) -> None:
+        """Stopped early is finished too: the last bar ends where its loop did."""
+        if self._tasks:
+            last = self._progress.tasks[-1]
+            self._progress.update(last.id, total=last.completed)

@@ -8,7 +8,7 @@ encoding                             all of it for one way of encoding
 """
 
 from training.config import EncodingKind as Kind
-from training.encoding.encoding import Encoding, fit_encoding, served
+from training.encoding.encoding import Encoding, begun, fit_encoding, served
 from training.encoding.fill import Fill
 from training.encoding.per_feature import PerFeature
 from training.encoding.periodic import Periodic
@@ -23,6 +23,7 @@ __all__ = [
     "Periodic",
     "PiecewiseLinear",
     "Robust",
+    "begun",
     "fit_encoding",
     "served",
 ]

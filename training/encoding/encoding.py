@@ -104,6 +104,15 @@ def served(learn: nn.Module) -> nn.Module:
     return copy.deepcopy(learn)
 
 
+def begun(learn: nn.Module, generator: torch.Generator) -> nn.Module:
+    """A copy of the `learn` of an encoding, its weights drawn anew."""
+    fresh = copy.deepcopy(learn)
+    for part in fresh.modules():
+        if isinstance(part, PerFeature | Waves):
+            part.draw(generator)
+    return fresh
+
+
 @dataclass(frozen=True, eq=False)
 class _TrainingRows:
     """What an encoding is fitted to."""

@@ -46,14 +46,22 @@ class PerFeature(nn.Module):
         self.sizes, self.flags, self.outputs = tuple(sizes), flags, outputs
         if rate_scale is not None:
             self.rate_scale = rate_scale
-        used = torch.arange(max(sizes)) < torch.tensor(self.sizes)[:, None]
-        bound = used[:, :, None] * torch.tensor(self.sizes).rsqrt()[:, None, None]
-        shape = (len(self.sizes), max(sizes), outputs)
-        weight = torch.empty(shape).uniform_(-1, 1, generator=generator)
-        bias = torch.empty(len(self.sizes), 1, outputs).uniform_(-1, 1, generator=generator)
-        self.weight = nn.Parameter(weight * bound)
-        self.bias = nn.Parameter(bias * bound[:, :1])
+        self.weight = nn.Parameter(torch.empty(len(self.sizes), max(sizes), outputs))
+        self.bias = nn.Parameter(torch.empty(len(self.sizes), 1, outputs))
+        self.draw(generator)
+        used = self._used()
         self.register_buffer("places", None if used.all() else _places(used))
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Begin anew."""
+        bound = self._used()[:, :, None] * torch.tensor(self.sizes).rsqrt()[:, None, None]
+        self.weight.uniform_(-1, 1, generator=generator).mul_(bound)
+        self.bias.uniform_(-1, 1, generator=generator).mul_(bound[:, :1])
+
+    def _used(self) -> Tensor:
+        """Which places of the filled-up features hold a component. Shape: (features, longest)."""
+        return torch.arange(max(self.sizes)) < torch.tensor(self.sizes)[:, None]
 
     @property
     def inputs(self) -> int:

@@ -45,8 +45,13 @@ class Waves(nn.Module):
 
     def __init__(self, features: int, generator: torch.Generator) -> None:
         super().__init__()
-        drawn = torch.empty(features, FREQUENCIES).normal_(0, SIGMA, generator=generator)
-        self.frequencies = nn.Parameter(drawn)
+        self.frequencies = nn.Parameter(torch.empty(features, FREQUENCIES))
+        self.draw(generator)
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Begin anew."""
+        self.frequencies.normal_(0, SIGMA, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Sines and cosines."""

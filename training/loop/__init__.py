@@ -16,7 +16,7 @@ from training.loop.fit import fit
 from training.loop.history import Epoch, FitResult, Observer
 from training.loop.range_finder import RateCurve, find_range, plot
 from training.loop.rows import Rows
-from training.loop.seeds import generator
+from training.loop.seeds import generator, member_seed
 
 __all__ = [
     "Epoch",
@@ -29,6 +29,7 @@ __all__ = [
     "find_range",
     "fit",
     "generator",
+    "member_seed",
     "plot",
     "single_rows",
 ]

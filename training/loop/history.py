@@ -23,6 +23,7 @@ class Epoch:
         rate: the learning rate of its last step.
         gradient_norm: the mean over its steps.
         training_seconds: without validation.
+        member, members: which network of how many; a fit knows only one.
     """
 
     number: int
@@ -34,6 +35,8 @@ class Epoch:
     rate: float = math.nan
     gradient_norm: float = math.nan
     training_seconds: float = math.nan
+    member: int = 1
+    members: int = 1
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-Purpose = Literal["initialisation", "order", "dropout", "statistics", "mixing", "encoding"]
+Purpose = Literal["initialisation", "order", "dropout", "statistics", "mixing", "encoding", "member"]
 
 
 def derived(seed: int, purpose: Purpose) -> int:
@@ -15,6 +15,17 @@ def derived(seed: int, purpose: Purpose) -> int:
     sequence = np.random.SeedSequence(seed, spawn_key=(get_args(Purpose).index(purpose),))
     # 63 bits: torch's seeds are signed.
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of one member of an ensemble: the first has the ensemble's own, as a single model would.
+
+    The others' are no neighbours of it: ensembles of the seeds 0 and 1 have no member in common.
+    """
+    if member == 0:
+        return seed
+    purpose = get_args(Purpose).index("member")
+    return int(np.random.SeedSequence(seed, spawn_key=(purpose, member)).generate_state(1)[0])
 
 
 def generator(seed: int, purpose: Purpose) -> torch.Generator:

@@ -13,7 +13,7 @@ SMALL: dict[str, Any] = {"encoding": "standard", "hidden": (16,), "dropout": 0.0
 DRAWN = "rows are drawn into batches and held out one by one: two rows of weight 1 are not one of weight 2"
 EXPECTED = {"check_sample_weight_equivalence_on_dense_data": DRAWN}
 
-ESTIMATORS = [MLPClassifier(epochs=8, **SMALL), MLPRegressor(epochs=12, **SMALL)]
+ESTIMATORS = [MLPClassifier(epochs=20, **SMALL), MLPRegressor(epochs=12, **SMALL)]
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXPECTED, xfail_strict=True)

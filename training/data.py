@@ -139,22 +139,62 @@ def load(config: DataConfig, seed: int) -> Splits:
     share = 0.0 if test else (config.validation if config.test_share is None else config.test_share)
     split_seed = seed if config.split_seed is None else config.split_seed
     rows = three_ways(y, classes, config.validation, share, split_seed)
+    weight = sample_weights(table, config.weight) if config.weight is not None else None
+    notes = tuple(dict.fromkeys(note for note in (*table.notes, dropped, cleaned, *test_notes) if note))
+    return replace(divided(Labelled(table, target, y, weight), schema, rows, test), notes=notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A table whose every row has its target.
+
+    Shape: y (rows,), class indices or values; weight (rows,) or None.
+    """
+
+    table: Table
+    target: Target
+    y: NDArray[Any]
+    weight: NDArray[np.float32] | None = None
+
+
+def split_frame(given: Labelled, config: DataConfig, seed: int) -> Splits:
+    """The splits of rows that are in memory: nothing is read, and none are held out for a test.
+
+    Raises:
+        DataError: the table cannot be used; the message says where and why.
+    """
+    classes = len(given.target.classes) if given.target.classes else None
+    schema = infer_schema(given.table, given.target.name, config, given.y, classes)
+    return divided(given, schema, three_ways(given.y, classes, config.validation, 0.0, seed))
+
+
+def divided(
+    given: Labelled, schema: Schema, rows: tuple[Rows, Rows, Rows], test: Table | None = None
+) -> Splits:
+    """The rows of each purpose, as numbers and codes.
+
+    Args:
+        test: a table of test rows, which then replace the third group.
+
+    Raises:
+        DataError: a value does not fit the role of its column, or all training rows weigh 0.
+    """
+    table, target = given.table, given.target
     schema = _known_in(table, schema, rows[0])
     columns = _columns(schema, table, rows[0], test)
-    whole = Split(*matrices(table, columns), y, _weights(table, config, rows[0]))
+    whole = Split(*matrices(table, columns), given.y, _scaled(given, rows[0]))
     train, validation, held_out = (whole.rows(which) for which in rows)
     return Splits(
         train,
         validation,
         held_out if test is None else Split(*matrices(test, columns), target.encode(test)),
         table.source,
-        name,
+        target.name,
         columns,
         target.task,
         target.classes,
         table.fingerprint(),
         schema,
-        tuple(dict.fromkeys(note for note in (*table.notes, dropped, cleaned, *test_notes) if note)),
     )
 
 
@@ -239,13 +279,12 @@ def _column(role: Role, tables: Sequence[Table], train: Rows) -> Column:
     return Column(role.name, "numeric", (), missing, marks)
 
 
-def _weights(table: Table, config: DataConfig, train: Rows) -> NDArray[np.float32] | None:
+def _scaled(given: Labelled, train: Rows) -> NDArray[np.float32] | None:
     """Sample weights with mean 1 over the training rows, so that the loss keeps its size."""
-    if config.weight is None:
+    if given.weight is None:
         return None
-    weights = sample_weights(table, config.weight)
-    mean = weights[train].mean(dtype=np.float64)
+    mean = given.weight[train].mean(dtype=np.float64)
     if not mean:
-        raise DataError(f"{table.source}: every training row weighs 0 in column {config.weight!r}")
-    scaled: NDArray[np.float32] = (weights / mean).astype(np.float32)
+        raise DataError(f"{given.table.source}: every training row weighs 0")
+    scaled: NDArray[np.float32] = (given.weight / mean).astype(np.float32)
     return scaled

@@ -13,10 +13,12 @@ import onnx
 
 from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
 from service.session import runtime_version
+from training.config import Task
 from training.data import Splits
 from training.defaults import Recipe
 from training.folding.report import FoldReport
 from training.loop import FitResult
+from training.target import Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +31,32 @@ class Sealed:
     golden: GoldenRows
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a model answers, and the rows it was made from, without the rows themselves.
+
+    Attributes:
+        rows: how many it was trained on.
+    """
+
+    task: Task
+    target: str
+    features: tuple[Feature, ...]
+    classes: tuple[Label, ...] | None
+    source: str
+    fingerprint: str
+    rows: int
+
+    @classmethod
+    def of(cls, splits: Splits) -> Subject:
+        """Of a run's rows."""
+        features, rows = tuple(_features(splits)), len(splits.train)
+        named = (splits.task, splits.target, features, splits.classes)
+        return cls(*named, splits.source, splits.fingerprint, rows)
+
+
 def describe(
-    recipe: Recipe, splits: Splits, fits: Sequence[FitResult], metrics: dict[str, float], sealed: Sealed
+    recipe: Recipe, subject: Subject, fits: Sequence[FitResult], metrics: dict[str, float], sealed: Sealed
 ) -> ModelMetadata:
     """The metadata of a certified model.
 
@@ -38,17 +64,16 @@ def describe(
         fits: of each member.
     """
     model, loop = recipe.model, recipe.loop
-    rows = len(splits.train)
     return ModelMetadata(
-        task=splits.task,
-        target=splits.target,
-        features=tuple(_features(splits)),
-        classes=splits.classes,
+        task=subject.task,
+        target=subject.target,
+        features=subject.features,
+        classes=subject.classes,
         epsilon=model.epsilon if model.batch_norm else None,
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),
             "hidden": ",".join(map(str, model.hidden)),
-            "batch_size": loop.batch_size_for(rows),
+            "batch_size": loop.batch_size_for(subject.rows),
             **({"ensemble": len(fits)} if len(fits) > 1 else {}),
             "epochs": _each(len(fit.epochs) for fit in fits),
             "best_epoch": _each(fit.best for fit in fits),
@@ -62,9 +87,9 @@ def describe(
             created=datetime.now(UTC),
             foldserve=importlib.metadata.version("foldserve"),
             versions=_versions(),
-            data=splits.source,
-            data_fingerprint=splits.fingerprint,
-            training_rows=rows,
+            data=subject.source,
+            data_fingerprint=subject.fingerprint,
+            training_rows=subject.rows,
             seed=loop.seed,
         ),
     )

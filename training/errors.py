@@ -7,6 +7,8 @@ FoldserveError (service.errors)
     ├── FoldError          a normalisation cannot be folded; carries its reason code (training.folding)
     ├── ExportError        the exported graph breaks a promise
     └── CertificateError   the written file does not compute what the model computes
+
+DataError and ConfigError are ValueErrors too: those who call from Python, such as scikit-learn, expect them.
 """
 
 from service.errors import FoldserveError
@@ -16,13 +18,13 @@ class TrainingError(FoldserveError):
     """The base of all errors raised by the training package."""
 
 
-class DataError(TrainingError):
+class DataError(TrainingError, ValueError):
     """The table is not what was asked for; the message names the column and the row."""
 
     exit_code = 2
 
 
-class ConfigError(TrainingError):
+class ConfigError(TrainingError, ValueError):
     """Options that contradict each other or the data."""
 
     exit_code = 2

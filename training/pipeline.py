@@ -13,7 +13,7 @@ from training import certify
 from training.config import RunConfig
 from training.data import Splits, load
 from training.defaults import Recipe, recipe_for
-from training.description import Sealed, describe
+from training.description import Sealed, Subject, describe
 from training.ensemble import fold_each, members
 from training.export import export, export_folded, with_metadata
 from training.finish import finished
@@ -113,12 +113,25 @@ def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
         TrainingError: with one line that says what stopped it; nothing is published then.
     """
     with Workshop(config.models_dir / config.name) as workshop:
-        truth = _truth(trained.predictor, HeldOut.of(splits, config.seed), workshop.scratch)
-        sealed = fold_and_certify(trained.predictor, truth, workshop.scratch)
-        metadata = describe(trained.recipe, splits, trained.fits, trained.metrics, sealed)
-        onnx.save(with_metadata(sealed.model, metadata), workshop.file)
+        held_out = HeldOut.of(splits, config.seed)
+        metadata = write(trained, Subject.of(splits), held_out, workshop.file, workshop.scratch)
         path = workshop.publish()
     return Outcome(path, metadata, trained.fits)
+
+
+def write(trained: Trained, subject: Subject, held_out: HeldOut, file: Path, scratch: Path) -> ModelMetadata:
+    """Fold, export, certify, and write the file with all it says about itself.
+
+    Args:
+        scratch: a file that may be written over.
+
+    Raises:
+        FoldError, ExportError, CertificateError: as they say.
+    """
+    sealed = fold_and_certify(trained.predictor, _truth(trained.predictor, held_out, scratch), scratch)
+    metadata = describe(trained.recipe, subject, trained.fits, trained.metrics, sealed)
+    onnx.save(with_metadata(sealed.model, metadata), file)
+    return metadata
 
 
 def fold_and_certify(predictor: Predictor, truth: certify.Truth, scratch: Path) -> Sealed:

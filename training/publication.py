@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -71,6 +73,23 @@ class Workshop:
                 return False
             raise
         return True
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Where to write a file that takes the place of `path` once the block ends well, and a scratch file.
+
+    Raises:
+        TrainingError: the disk refuses, with what it says; what was at `path` is untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as folder:
+            written = Path(folder) / FILE
+            yield written, Path(folder) / "scratch.onnx"
+            os.replace(written, path)  # noqa: PTH105 - the atomic rename is the point
+    except OSError as error:
+        raise _refusal(path, error) from error
 
 
 def _refusal(home: Path, error: OSError) -> TrainingError:

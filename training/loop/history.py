@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+DIGITS = 6
+"""Of a score; less is no difference, as where class weights lie far apart and one row is 1e-8 of them all."""
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -89,7 +92,7 @@ class Best:
 
     def consider(self, epoch: Epoch, network: nn.Module) -> None:
         """Keep the network's state if the epoch was the best."""
-        key = (epoch.score, -epoch.validation_loss)
+        key = (round(epoch.score, DIGITS), -epoch.validation_loss)
         if key > self._key or not self.number:
             self._key, self.number = key, epoch.number
             self.state = copy.deepcopy(network.state_dict())

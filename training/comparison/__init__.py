@@ -6,7 +6,7 @@ summary          what follows from them
 wording, table, pictures, page   how it is shown
 """
 
-from training.comparison.comparison import Comparison, Grid, compare
+from training.comparison.comparison import RATES, Comparison, Grid, compare
 from training.comparison.summary import Summary
 
-__all__ = ["Comparison", "Grid", "Summary", "compare"]
+__all__ = ["RATES", "Comparison", "Grid", "Summary", "compare"]

@@ -110,8 +110,8 @@ class Bench:
         """With at most `MOST_ROWS` validation and test rows, taken by chance where there are more."""
         preparation = Preparation.of(splits, recipe)
         held = [_some(split, recipe.loop.seed) for split in (splits.validation, splits.test)]
-        rows = (preparation.rows(split, splits) for split in (splits.train, *held))
-        return cls(preparation, splits, recipe, *rows, every)
+        train, validation, test = (preparation.rows(split, splits) for split in (splits.train, *held))
+        return cls(preparation, splits, recipe, train, validation, test, every)
 
     def run(self, trial: Trial) -> Run:
         """Train it; a loss that is no finite number any more is a result, too."""

@@ -163,12 +163,13 @@ class Descent:
     @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
         """Move every parameter that has a gradient; decay is decoupled from it."""
-        moving = [parameter for parameter in self._parameters if parameter.grad is not None]
-        if not moving:
+        pairs = [(p.detach(), p.grad) for p in self._parameters if p.grad is not None]
+        if not pairs:
             return
+        values, gradients = map(list, zip(*pairs, strict=True))
         if self._decay:
-            torch._foreach_mul_(moving, 1 - rate * self._decay)
-        torch._foreach_add_(moving, [parameter.grad for parameter in moving], alpha=-rate)
+            torch._foreach_mul_(values, 1 - rate * self._decay)
+        torch._foreach_add_(values, gradients, alpha=-rate)
 
     def tensors(self) -> list[Tensor]:
         """Nothing is remembered."""

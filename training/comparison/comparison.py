@@ -109,7 +109,7 @@ def compare(
     announce(splits)
     recipe = common(recipe_for(config, splits), config, len(splits.train))
     steps = total_steps(recipe.loop, len(splits.train))
-    bench = Bench.of(splits, recipe, max(1, steps // LOOKS))
+    bench = Bench.of(splits, recipe, -(-steps // LOOKS))
     runs = []
     for trial in grid.trials(config.seed):
         runs.append(bench.run(trial))

@@ -22,6 +22,7 @@ p, li { max-width: 46rem; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.9rem 0.35rem 0; text-align: left; border-bottom: 1px solid #e2e2e2;
   vertical-align: top; }
+td { white-space: pre-line; }
 thead th { border-bottom: 2px solid #999; }
 tbody th { font-weight: normal; color: #444; }
 figure { margin: 0.5rem 0; }
@@ -96,8 +97,8 @@ def _unit(summary: Summary) -> str:
     one, other = summary.faces[0].with_norm, summary.faces[0].without
     begun = wording.start_name(summary.comparison, one.start)
     return (
-        f"15th, 50th and 85th percentile of what the activation of unit {UNIT + 1} of the last hidden layer is "
-        f"given over the validation rows; weights begin as {begun}, rate {one.rate:g} with BN and "
+        f"15th, 50th and 85th percentile of what the activation of unit {UNIT + 1} of the last hidden layer "
+        f"is given over the validation rows; weights begin as {begun}, rate {one.rate:g} with BN and "
         f"{other.rate:g} without, seed {one.runs[0].trial.seed}. The unit was fixed beforehand."
     )
 
@@ -126,6 +127,7 @@ def _method(summary: Summary) -> Iterator[str]:
     comparison = summary.comparison
     model, loop = comparison.recipe.model, comparison.recipe.loop
     widths = ", ".join(map(str, model.hidden)) or "none"
+    often = "after every step" if comparison.every == 1 else f"every {comparison.every} steps"
     guard = "on" if loop.spike_guard else "off"
     yield (
         "Both sides have the same rows, the same encoding fitted to the training rows, the same widths "
@@ -138,7 +140,7 @@ def _method(summary: Summary) -> Iterator[str]:
         "its budget: steps to a score depend on it, on both sides alike."
     )
     yield (
-        f"Each run was looked at every {comparison.every} steps, so steps are known no better than that. "
+        f"Each run was looked at {often}, so steps are known no better than that. "
         "The best score is the highest validation score of a run; the rate and the start of a side are "
         "chosen by it as well. The test score, which chose nothing, is taken where the validation score was "
         "best."

@@ -28,7 +28,7 @@ class Estimate:
 
     @property
     def tells(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval of a difference leaves 0 out."""
         return self.low > 0 or self.high < 0
 
 

@@ -29,7 +29,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
 def _faces(summary: Summary) -> Table:
     comparison = summary.comparison
     table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-    table.add_column(f"validation {comparison.score}, {comparison.grid.seeds} seeds")
+    table.add_column(f"validation {comparison.score}", no_wrap=True)
     for face in summary.faces:
         table.add_column(face.question, justify="right")
     for heading, cells in rows(summary):

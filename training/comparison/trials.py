@@ -18,6 +18,7 @@ from training.data import Split, Splits
 from training.defaults import Recipe
 from training.errors import TrainingError
 from training.loop import Rows, Watch, batches, evaluate, fit
+from training.loop.fit import prepared
 from training.model import Categories, Network
 from training.model.layers import ACTIVATIONS, SMALL
 from training.preparation import Preparation
@@ -117,7 +118,8 @@ class Bench:
         """Train it; a loss that is no finite number any more is a result, too."""
         loop = replace(self.recipe.loop, learning_rate=trial.rate, seed=trial.seed)
         looks: list[Look] = []
-        watch = Watch(self.every, watcher(self.validation, self.test, self.splits.task, looks.append))
+        seen = (prepared(rows, self.splits.task, loop, self.train) for rows in (self.validation, self.test))
+        watch = Watch(self.every, watcher(*seen, self.splits.task, looks.append))
         try:
             fit(self._network(trial), self.train, self.validation, self.splits.task, loop, watch=watch)
         except TrainingError as error:
@@ -139,7 +141,7 @@ class Bench:
 def watcher(
     validation: Rows, test: Rows, task: Task, tell: Callable[[Look], None]
 ) -> Callable[[int, nn.Module], None]:
-    """What a `Watch` calls: scores on held-out rows, and percentiles of one unit's input."""
+    """What a `Watch` calls: scores on held-out rows, as `prepared` gives them, and one unit's input."""
 
     def look(step: int, network: nn.Module) -> None:
         device = next(network.parameters()).device
@@ -193,4 +195,6 @@ def _percentiles(parts: list[Tensor]) -> tuple[float, ...]:
     if not parts:
         return ()
     values = torch.cat(parts).double().numpy()
+    if not np.isfinite(values).all():
+        return (math.nan,) * len(PERCENTILES)
     return tuple(float(value) for value in np.percentile(values, PERCENTILES))

@@ -9,8 +9,11 @@ from training.comparison.comparison import Comparison
 from training.comparison.pairs import Estimate
 from training.comparison.summary import Face, Reached, Setting, Spread, Summary
 from training.comparison.trials import SMALL_DEVIATION, Start
+from training.model.layers import SMALL
 
 SIDES = {True: "with BN", False: "without BN"}
+
+_NAMES = {"he": "He", "xavier": "Xavier", "lecun": "LeCun", "small": f"N(0, {SMALL}²)"}
 
 MINUS = "−"
 
@@ -21,8 +24,8 @@ def start_name(summary: Comparison, start: Start) -> str:
         return f"N(0, {SMALL_DEVIATION}²)"
     model = summary.recipe.model
     if model.initialisation != "auto":
-        return model.initialisation
-    return "he" if model.activation in ("relu", "gelu") else "xavier"
+        return _NAMES[model.initialisation]
+    return "He" if model.activation in ("relu", "gelu") else "Xavier"
 
 
 def scored(setting: Setting, *, test: bool = False) -> str:
@@ -125,7 +128,8 @@ def _pace(found: Estimate) -> str:
     if found.n == 1:
         return f"{told}, by one seed"
     low, high = sorted((found.low, found.high) if found.mean >= 1 else (1 / found.high, 1 / found.low))
-    return f"{told} (95 % interval {_plain(low)} to {_plain(high)})"
+    told += f" (95 % interval {_plain(low)} to {_plain(high)})"
+    return told if low > 1 else f"{told}: a difference that chance explains"
 
 
 def _plain(value: float) -> str:

@@ -198,12 +198,14 @@ class _Run:
             self._look(self._watch, step)
 
     def _look(self, watch: Watch, step: int) -> None:
-        """At a copy, so that neither its statistics nor its mode are the run's."""
+        """At a copy, so that neither its statistics nor its mode are the run's; nor are its draws."""
         average = self._stepper.average
-        twin = copy.deepcopy(average.network if average else self._network)
-        if self._config.exact_statistics or average:
-            reestimate(twin, self._sample)
-        watch.look(step, twin.eval())
+        device = self._train.y.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            twin = copy.deepcopy(average.network if average else self._network)
+            if self._config.exact_statistics or average:
+                reestimate(twin, self._sample)
+            watch.look(step, twin.eval())
 
     def _sampled(self, draws: torch.Generator) -> tuple[Tensor, ...]:
         """Some training rows by chance, as a table may be sorted."""

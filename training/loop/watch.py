@@ -17,8 +17,8 @@ class Watch:
     Attributes:
         every: steps between two looks.
         look: gets the number of steps taken and a copy of the network as it would be evaluated there, in eval
-            mode, with statistics of its own; whatever it does to the copy, the run goes on to the same bits.
-            After a resume it sees only the steps that were left.
+            mode, with statistics of its own; whatever it does to the copy and draws, the run goes on to the
+            same bits. After a resume it sees only the steps that were left.
     """
 
     every: int

@@ -20,7 +20,7 @@ Rate = Annotated[float | None, typer.Option("--lr", help="highest learning rate 
 WeightDecay = Annotated[float | None, typer.Option(help="on weights of linear layers [0.2 or 0.01]")]
 Patience = Annotated[int | None, typer.Option(help="epochs without a better score [20]")]
 Seed = Annotated[int, typer.Option(help="of every random choice")]
-Optimizer = Annotated[str | None, typer.Option(help="adamw or muon [adamw]")]
+Optimizer = Annotated[str | None, typer.Option(help="adamw, muon or sgd [adamw]")]
 Schedule = Annotated[
     str | None, typer.Option(help="of the rate: cosine, one-cycle, plateau or constant [cosine]")
 ]

@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from training.comparison.trials import Run
 from training.loop import Epoch
 
 
@@ -42,3 +43,28 @@ class TrainingProgress:
         if self._tasks:
             last = self._progress.tasks[-1]
             self._progress.update(last.id, total=last.completed)
+
+
+class TrialsProgress:
+    """A context in which `trial` moves the bar of a comparison."""
+
+    def __init__(self, console: Console, trials: int) -> None:
+        columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console)
+        self._task = self._progress.add_task("", total=trials)
+
+    def __enter__(self) -> TrialsProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def trial(self, run: Run) -> None:
+        """Show one more run."""
+        trial, best = run.trial, run.best
+        side = "with BN" if trial.batch_norm else "without BN"
+        came = f"best score {best.validation:.4f}" if best else "diverged"
+        self._progress.update(self._task, advance=1, description=f"{side}, rate {trial.rate:g}: {came}")

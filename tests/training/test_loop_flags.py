@@ -33,7 +33,7 @@ def test_a_batch_is_a_number_or_full() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"optimizer": "sgd"}, "--optimizer is 'sgd', expected one of adamw, muon"),
+        ({"optimizer": "lion"}, "--optimizer is 'lion', expected one of adamw, muon, sgd"),
         ({"class_weight": "x"}, "--class-weight is 'x', expected one of none, balanced"),
         ({"ema": 1.0}, "--ema is 1.0, expected at least 0 and below 1"),
         ({"clip": 0.0}, "--clip is 0.0, expected a positive number"),

@@ -5,7 +5,7 @@ rows, batches, losses           whole tensors, slices that cover every row once,
 schedules                       the learning rate of each step
 groups, optimisers, averaging   what a step does to the weights
 spikes, snapshots, diagnosis    what happens when a step goes wrong
-evaluation, history, checkpoints
+evaluation, history, checkpoints, watch
 steps, fit                      the loop itself
 range_finder                    a trial of all learning rates
 """
@@ -17,6 +17,7 @@ from training.loop.history import Epoch, FitResult, Observer
 from training.loop.range_finder import RateCurve, find_range, plot
 from training.loop.rows import Rows
 from training.loop.seeds import generator, member_seed
+from training.loop.watch import Watch
 
 __all__ = [
     "Epoch",
@@ -24,6 +25,7 @@ __all__ = [
     "Observer",
     "RateCurve",
     "Rows",
+    "Watch",
     "batches",
     "evaluate",
     "find_range",

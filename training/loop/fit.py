@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from training.loop.rows import Rows
 from training.loop.schedules import SCHEDULES
 from training.loop.seeds import derived, generator
 from training.loop.steps import Stepper
+from training.loop.watch import Watch
 from training.statistics import flat_channels, norms, reestimate, reestimate_exactly
 
 STATISTICS_ROWS = 4096
@@ -50,6 +52,7 @@ def fit(
     checkpoint: Path | None = None,
     *,
     resume: bool = False,
+    watch: Watch | None = None,
 ) -> FitResult:
     """Train the network in place, keep its best state, and give it exact statistics over the training rows.
 
@@ -58,6 +61,7 @@ def fit(
     Args:
         checkpoint: a file for the state of the run.
         resume: go on from that file, where it exists; the end has the bits of an uninterrupted run.
+        watch: looks at the network every so many steps.
 
     Raises:
         DataError: fewer than 2 training rows, or a number in them is not finite.
@@ -77,7 +81,7 @@ def fit(
         _moved(network, device),
         _own_randomness(config.seed, device),
     ):
-        run = _Run(network, train.to(device), validation.to(device), task, config)
+        run = _Run(network, train.to(device), validation.to(device), task, config, watch)
         state = file.read() if file and resume else None
         if state is not None:
             run.load_state_dict(state)
@@ -90,7 +94,13 @@ class _Run:
     """A fit under way; between two epochs its state can be written down."""
 
     def __init__(
-        self, network: nn.Module, train: Rows, validation: Rows, task: Task, config: LoopConfig
+        self,
+        network: nn.Module,
+        train: Rows,
+        validation: Rows,
+        task: Task,
+        config: LoopConfig,
+        watch: Watch | None = None,
     ) -> None:
         self._network, self._task, self._config = network, task, config
         self._train = prepared(train, task, config)
@@ -100,6 +110,9 @@ class _Run:
         steps = self._epochs * (len(train) if self._size == 1 else _count(len(train), self._size))
         schedule = SCHEDULES[config.schedule](steps, config.warm_up)
         self._stepper = Stepper(network, Loss.of(task, config), schedule, config, self._size)
+        self._watch = watch
+        if watch:
+            self._stepper.after_step = self._after_step
         self._order = generator(config.seed, "order")
         self._sample = self._sampled(generator(config.seed, "statistics"))
         self._best, self._history = Best(), list[Epoch]()
@@ -108,6 +121,8 @@ class _Run:
         """All epochs that are left; then the best state, with exact statistics."""
         for epoch in self._history:
             observe(epoch)
+        if not self._stepper.step:
+            self._after_step(0)
         written = time.monotonic()
         while not self._done():
             epoch = self._epoch()
@@ -116,6 +131,7 @@ class _Run:
                 file.write(self.state_dict())
                 written = time.monotonic()
             observe(epoch)
+        self._look_last()
         self._check_steps()
         self._network.load_state_dict(self._best.state)
         if self._config.exact_statistics or self._config.ema:
@@ -171,6 +187,25 @@ class _Run:
         if self._config.exact_statistics or average:
             reestimate(network, self._sample)
         return network
+
+    def _after_step(self, step: int) -> None:
+        if self._watch and step % self._watch.every == 0:
+            self._look(self._watch, step)
+
+    def _look_last(self) -> None:
+        step = self._stepper.step
+        if self._watch and step % self._watch.every:
+            self._look(self._watch, step)
+
+    def _look(self, watch: Watch, step: int) -> None:
+        """At a copy, so that neither its statistics nor its mode are the run's; nor are its draws."""
+        average = self._stepper.average
+        device = self._train.y.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            twin = copy.deepcopy(average.network if average else self._network)
+            if self._config.exact_statistics or average:
+                reestimate(twin, self._sample)
+            watch.look(step, twin.eval())
 
     def _sampled(self, draws: torch.Generator) -> tuple[Tensor, ...]:
         """Some training rows by chance, as a table may be sorted."""

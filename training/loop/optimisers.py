@@ -1,4 +1,4 @@
-"""Optimiser: AdamW for all parameters, or Muon for hidden weights and AdamW for the rest.
+"""Optimiser: AdamW for all parameters, Muon for hidden weights and AdamW for the rest, or plain descent.
 
 Muon is by Keller Jordan et al. (2024, "Muon: An optimizer for hidden layers in neural networks"): the
 momentum of a weight matrix is replaced by the nearest orthogonal matrix, found by five Newton–Schulz steps.
@@ -9,14 +9,14 @@ so that it is as long as AdamW's and the same learning rate suits both.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from training.config import LoopConfig
-from training.loop.groups import groups
+from training.config import LoopConfig, OptimizerName
+from training.loop.groups import Group, groups
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -44,7 +44,7 @@ class Optimiser:
         self._rules: list[tuple[float, Rule]] = []
         for group in everything:
             decay = config.weight_decay * group.decay_scale
-            kind = Muon if group.orthogonal and config.optimizer == "muon" else AdamW
+            kind = _kind(config.optimizer, group)
             self._rules.append((group.rate_scale, kind(group.parameters, decay)))
 
     def step(self, factor: float, momentum: float | None = None) -> None:
@@ -64,6 +64,12 @@ class Optimiser:
     def tensors(self) -> list[Tensor]:
         """What the rules remember."""
         return [tensor for _, rule in self._rules for tensor in rule.tensors()]
+
+
+def _kind(name: OptimizerName, group: Group) -> Callable[[Sequence[nn.Parameter], float], Rule]:
+    if name == "sgd":
+        return Descent
+    return Muon if group.orthogonal and name == "muon" else AdamW
 
 
 def length(gradients: Sequence[Tensor]) -> float:
@@ -146,6 +152,28 @@ class Muon:
     def tensors(self) -> list[Tensor]:
         """The momenta."""
         return self._momenta
+
+
+class Descent:
+    """Stochastic gradient descent without momentum, as in the experiments of Ioffe & Szegedy (2015)."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
+        self._parameters, self._decay = list(parameters), decay
+
+    @torch.no_grad()
+    def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
+        """Move every parameter that has a gradient; decay is decoupled from it."""
+        pairs = [(p.detach(), p.grad) for p in self._parameters if p.grad is not None]
+        if not pairs:
+            return
+        values, gradients = map(list, zip(*pairs, strict=True))
+        if self._decay:
+            torch._foreach_mul_(values, 1 - rate * self._decay)
+        torch._foreach_add_(values, gradients, alpha=-rate)
+
+    def tensors(self) -> list[Tensor]:
+        """Nothing is remembered."""
+        return []
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

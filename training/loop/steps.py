@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +53,7 @@ class Stepper:
         self, network: nn.Module, loss: Loss, schedule: Schedule, config: LoopConfig, batch_size: int
     ) -> None:
         self.network, self.schedule, self.step = network, schedule, 0
+        self.after_step: Callable[[int], None] | None = None
         self.average = Average(network, config.ema) if config.ema else None
         self.guard = SpikeGuard() if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
@@ -81,6 +82,8 @@ class Stepper:
             if self._taken(rows, loss, norm):
                 done.add(loss, norm, len(rows))
             self.step += 1
+            if self.after_step:
+                self.after_step(self.step)
         return done
 
     def _slices(self, data: Rows) -> Iterator[slice]:

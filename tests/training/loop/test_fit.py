@@ -48,7 +48,7 @@ def test_a_regression_learns_too(loss: str) -> None:
     assert result.epochs[result.best - 1].score > 0.85
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "plateau", "constant"])
 def test_every_optimiser_learns_with_every_schedule(optimizer: str, schedule: str) -> None:
     config = quick(epochs=15, optimizer=optimizer, schedule=schedule, ema=0.9, clip=1.0, label_smoothing=0.1)

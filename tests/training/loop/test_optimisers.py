@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.loop.tables import core
+from tests.training.loop.tables import blobs, core
 from training.config import LoopConfig
 from training.loop.averaging import Average
 from training.loop.groups import groups
@@ -124,3 +124,19 @@ def test_an_average_follows_its_formula() -> None:
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * network.weight.detach()
     assert torch.allclose(average.network.weight, expected)
+
+
+def test_descent_is_torchs_sgd() -> None:
+    ours, theirs = core(dropout=0.0), core(dropout=0.0)
+    config = LoopConfig(optimizer="sgd", learning_rate=0.1, weight_decay=0.0)
+    descent = Optimiser(ours, config)
+    reference = torch.optim.SGD(theirs.parameters(), lr=0.1)
+    for step in range(5):
+        rows = blobs(32, step)
+        for network in (ours, theirs):
+            network.zero_grad(set_to_none=True)
+            nn.functional.cross_entropy(network(*rows.inputs), rows.y).backward()  # type: ignore[no-untyped-call]
+        descent.step(1.0)
+        reference.step()
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(value, ours.state_dict()[name])

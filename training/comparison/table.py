@@ -1,0 +1,93 @@
+"""A comparison in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from training.comparison import wording
+from training.comparison.summary import Face, Summary
+
+
+def show(summary: Summary) -> Group:
+    """The faces, the scores by start and rate, and the answer in sentences."""
+    return Group(*_parts(summary))
+
+
+def _parts(summary: Summary) -> Iterator[RenderableType]:
+    yield _faces(summary)
+    yield Text()
+    yield _rates(summary)
+    yield Text()
+    for sentence in wording.answer(summary):
+        yield Text(sentence)
+
+
+def _faces(summary: Summary) -> Table:
+    comparison = summary.comparison
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    table.add_column(f"validation {comparison.score}", no_wrap=True)
+    for face in summary.faces:
+        table.add_column(face.question, justify="right")
+    for heading, cells in rows(summary):
+        table.add_row(Text(heading), *map(Text, cells))
+    return table
+
+
+def rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
+    """A heading and one cell for each face."""
+    faces, comparison = summary.faces, summary.comparison
+
+    def row(heading: str, cell: object) -> tuple[str, list[str]]:
+        return heading, [cell(face) for face in faces]  # type: ignore[operator]
+
+    yield row("with BN: start, rate", lambda f: wording.choice(comparison, f.with_norm))
+    yield row("without BN: start, rate", lambda f: wording.choice(comparison, f.without))
+    yield row("with BN: best score", lambda f: wording.scored(f.with_norm))
+    yield row("without BN: best score", lambda f: wording.scored(f.without))
+    yield row("difference", lambda f: wording.difference(f.difference))
+    if comparison.rows[2]:
+        yield row("difference, test score", lambda f: wording.difference(f.test_difference))
+    yield row("steps with BN to the other's best", lambda f: wording.steps(f.reached[0]))
+    yield row("steps without to the other's best", lambda f: wording.steps(f.reached[1]))
+    yield row("steps without / steps with", _fewer)
+
+
+def _fewer(face: Face) -> str:
+    return wording.times(face.fewer)
+
+
+def _rates(summary: Summary) -> Table:
+    comparison = summary.comparison
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, heading in enumerate(rate_headings(summary)):
+        table.add_column(heading, justify="right" if number else "left")
+    for cells in rate_rows(summary):
+        table.add_row(*map(Text, cells))
+    if len(comparison.grid.starts) == 2:
+        for spread in summary.spreads:
+            side = wording.SIDES[spread.batch_norm]
+            table.caption_justify = "left"
+            told = f"{side}, usual less small start: {wording.difference(spread.over_starts)}"
+            table.caption = f"{table.caption}\n{told}" if table.caption else told
+    return table
+
+
+def rate_headings(summary: Summary) -> list[str]:
+    """The rate, then each start with and without."""
+    comparison = summary.comparison
+    starts = [wording.start_name(comparison, start) for start in comparison.grid.starts]
+    return ["rate", *(f"{start},\n{side}" for start in starts for side in wording.SIDES.values())]
+
+
+def rate_rows(summary: Summary) -> Iterator[list[str]]:
+    """Scores at each rate, and how far they move."""
+    grid = summary.comparison.grid
+    pairs = [(start, side) for start in grid.starts for side in wording.SIDES]
+    for rate in grid.rates:
+        yield [f"{rate:g}", *(wording.scored(summary.setting(side, start, rate)) for start, side in pairs)]
+    spreads = {spread.batch_norm: spread for spread in summary.spreads}
+    yield ["range", *(wording.moved(spreads[side], start) for start, side in pairs)]

@@ -155,6 +155,8 @@ def test_what_cannot_be_used_is_told_in_the_words_of_python() -> None:
     X, y = frame().select("count"), labels(frame())
     with pytest.raises(DataError, match=r"column 'colour', row 1: .* is not a number"):
         MLPClassifier(categorical_features=None, **SMALL).fit(frame().select("colour"), y)
+    with pytest.raises(DataError, match="0 features"):
+        MLPClassifier(**SMALL).fit(pl.DataFrame(), y)
     with pytest.raises(DataError, match="y holds one class, 'a'"):
         MLPClassifier(**SMALL).fit(X, ["a"] * ROWS)
     with pytest.raises(DataError, match="y is <U1; a regression needs numbers"):

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from service.metadata import Feature
+from service.metadata import Feature, ModelMetadata
 from service.session import Session
 from tests.conftest import Serving
 from training import MLPClassifier, MLPRegressor
@@ -60,6 +60,13 @@ def fitted() -> MLPClassifier:
     return MLPClassifier(**SMALL).fit(frame(), labels(frame()))
 
 
+@pytest.fixture(scope="module")
+def written(fitted: MLPClassifier, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelMetadata]:
+    """Its file, in a folder of models, and what the file says about itself."""
+    path = tmp_path_factory.mktemp("models") / "m" / "1" / "model.onnx"
+    return path, fitted.to_onnx(path)
+
+
 def weights(model: MLPClassifier) -> list[torch.Tensor]:
     return list(model._fitted.trained.predictor.state_dict().values())
 
@@ -82,9 +89,10 @@ def test_a_frame_trains_to_the_bits_of_the_file_with_the_same_rows(tmp_path: Pat
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-def test_the_written_file_answers_as_the_estimator(fitted: MLPClassifier, tmp_path: Path) -> None:
-    path = tmp_path / "m" / "1" / "model.onnx"
-    told = fitted.to_onnx(path)
+def test_the_written_file_answers_as_the_estimator(
+    fitted: MLPClassifier, written: tuple[Path, ModelMetadata]
+) -> None:
+    path, told = written
     assert [(f.name, f.kind, f.missing) for f in told.features] == [
         ("size", "numeric", True),
         ("count", "numeric", False),
@@ -106,11 +114,10 @@ def test_the_written_file_answers_as_the_estimator(fitted: MLPClassifier, tmp_pa
 
 @pytest.mark.anyio
 async def test_the_server_answers_the_frame_s_records_as_the_estimator(
-    fitted: MLPClassifier, tmp_path: Path, serving: Serving
+    fitted: MLPClassifier, written: tuple[Path, ModelMetadata], serving: Serving
 ) -> None:
-    fitted.to_onnx(tmp_path / "m" / "1" / "model.onnx")
     rows = frame()[:20].with_columns(pl.col("size").fill_nan(None), pl.col("used").cast(pl.String))
-    async with serving(tmp_path) as client:
+    async with serving(written[0].parents[2]) as client:
         answer = await client.post("/predict", json={"records": rows.to_dicts()})
     assert answer.json()["predictions"] == fitted.predict(frame()[:20]).tolist()
 
@@ -148,6 +155,8 @@ def test_what_cannot_be_used_is_told_in_the_words_of_python() -> None:
     X, y = frame().select("count"), labels(frame())
     with pytest.raises(DataError, match=r"column 'colour', row 1: .* is not a number"):
         MLPClassifier(categorical_features=None, **SMALL).fit(frame().select("colour"), y)
+    with pytest.raises(DataError, match="0 features"):
+        MLPClassifier(**SMALL).fit(pl.DataFrame(), y)
     with pytest.raises(DataError, match="y holds one class, 'a'"):
         MLPClassifier(**SMALL).fit(X, ["a"] * ROWS)
     with pytest.raises(DataError, match="y is <U1; a regression needs numbers"):
@@ -171,11 +180,11 @@ def test_a_number_missing_where_none_was_in_training_is_the_mean_of_its_column()
     assert model.predict([[np.nan, 0.0]]) == model.predict([[mean, 0.0]])
 
 
-def test_a_column_without_any_value_is_left_out(tmp_path: Path) -> None:
+def test_a_column_without_any_value_is_left_out() -> None:
     X = np.random.default_rng(0).normal(size=(50, 3))
     X[:, 1] = np.nan
     model = MLPRegressor(**SMALL).fit(X, X[:, 0])
-    assert [f.name for f in model.to_onnx(tmp_path / "model.onnx").features] == ["x0", "x2"]
+    assert [f.name for f in model._fitted.subject.features] == ["x0", "x2"]
     assert model.predict(X).shape == (50,)
 
 
@@ -218,11 +227,12 @@ def test_the_logarithm_of_a_target_is_learnt_in_its_own_unit() -> None:
         clone(model).fit(X, -y)
 
 
-def test_a_pickled_estimator_answers_and_writes_as_before(fitted: MLPClassifier, tmp_path: Path) -> None:
+def test_a_pickled_estimator_answers_and_writes_as_before(
+    fitted: MLPClassifier, written: tuple[Path, ModelMetadata], tmp_path: Path
+) -> None:
     again = pickle.loads(pickle.dumps(fitted))  # noqa: S301 - written a moment ago
     assert np.array_equal(again.predict_proba(frame()), fitted.predict_proba(frame()))
-    one, two = (model.to_onnx(tmp_path / "model.onnx") for model in (fitted, again))
-    assert one.golden == two.golden
+    assert again.to_onnx(tmp_path / "model.onnx").golden == written[1].golden
 
 
 def test_a_search_over_a_pipeline_finds_its_parameters() -> None:

@@ -31,6 +31,7 @@ from training.estimators.columns import (
     SOURCE,
     array_columns,
     as_frame,
+    check_frame,
     chosen_categories,
     frame_columns,
     is_frame,
@@ -207,6 +208,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _columns(self, X: Any, categories: Any, *, reset: bool = False) -> list[pl.Series]:
         """Each column as it is stored."""
         if is_frame(X):
+            check_frame(X)
             validate_data(self, X, reset=reset, skip_check_array=True)
         else:
             mixed = categories is not None and not isinstance(categories, str) and len(categories)

@@ -36,6 +36,20 @@ def array_columns(X: NDArray[Any], names: Sequence[str]) -> list[pl.Series]:
     return [_without_nan(pl.Series(name, column)) for name, column in zip(names, columns, strict=True)]
 
 
+def check_frame(X: Any) -> None:
+    """Refuse what is no table.
+
+    Raises:
+        DataError: a data frame without columns, or with two of one name.
+    """
+    try:
+        names = nw.from_native(X, eager_only=True).columns
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"{SOURCE}: duplicate column names; every name may stand once") from error
+    if not names:
+        raise DataError(f"{SOURCE}: 0 features in {len(X)} rows; expected at least one column")
+
+
 def frame_columns(X: Any, names: Sequence[str]) -> list[pl.Series]:
     """The columns of a data frame, under these names."""
     frame = nw.from_native(X, eager_only=True)
@@ -66,15 +80,7 @@ def chosen_categories(asked: Any, columns: Sequence[pl.Series], named: bool) -> 
 
 
 def as_frame(columns: Sequence[pl.Series], categories: Sequence[str]) -> pl.DataFrame:
-    """The columns as the loader leaves them: categories as texts, nothing empty but null.
-
-    Raises:
-        DataError: two columns share a name.
-    """
-    names = [column.name for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{SOURCE}: duplicate column names {listing(twice)}; every name may stand once")
+    """The columns as the loader leaves them: categories as texts, nothing empty but null."""
     return pl.DataFrame([_text(column) if column.name in categories else column for column in columns])
 
 

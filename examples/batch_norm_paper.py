@@ -145,19 +145,19 @@ def draw(one: Run, other: Run, setting: Setting, path: Path) -> None:
         x, y = [look.step for look in run.looks], [look.validation for look in run.looks]
         left.plot(x, y, color=pictures.COLOURS[side], linestyle=pictures.DASHES[side], label=name)
     left.set(ylabel="test accuracy", ylim=(0.0, 1.0))
-    left.legend(frameon=False, loc="lower right", fontsize=9)
+    left.legend(frameon=False, loc="center right", fontsize=9)
     left.set_title(f"(a) N(0, {setting.deviation:g}²), rate {setting.rate:g}", fontsize=9, loc="left")
-    for axes, run, name in ((middle, other, "(b) without BN"), (right, one, "(c) with BN")):
-        pictures.band(axes, run, pictures.COLOURS[run.trial.batch_norm])
-        axes.set_title(f"{name}: input of a last-layer sigmoid", fontsize=9, loc="left")
     right.sharey(middle)
+    pictures.bands((middle, right), (other, one))
+    for axes, name in ((middle, "(b) without BN"), (right, "(c) with BN")):
+        axes.set_title(f"{name}: input of a last-layer sigmoid", fontsize=9, loc="left")
     figure.savefig(path, format="svg")
 
 
 def _ticks() -> object:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(5)
+    return MaxNLocator(5, steps=[1, 2, 5, 10])
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

@@ -13,7 +13,7 @@ import numpy as np
 from training.comparison import wording
 from training.comparison.comparison import Comparison
 from training.comparison.summary import Face, Setting, Summary
-from training.comparison.trials import Run
+from training.comparison.trials import PERCENTILES, Look, Run
 from training.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 COLOURS = {True: "#2563a8", False: "#c2571a"}
 """With and without: they differ in lightness, too."""
+
+GAP = 0.055
+"""Between two names of lines, as a share of the panel's height."""
 
 DASHES = {True: "-", False: (0, (5, 1.5))}
 
@@ -61,10 +64,9 @@ def percentiles(summary: Summary) -> str:
     settings = [face.with_norm, face.without]
     figure = _figure(2, height=3.1)
     panels = _panels(figure, 2)
+    bands(panels, [setting.runs[0] for setting in settings])
     for axes, setting in zip(panels, settings, strict=True):
-        side = setting.batch_norm
-        band(axes, setting.runs[0], COLOURS[side])
-        axes.set_title(wording.SIDES[side], fontsize=9, loc="left")
+        axes.set_title(wording.SIDES[setting.batch_norm], fontsize=9, loc="left")
         axes.set(xlabel="steps", ylabel="input of the unit")
     return svg(figure, "percentiles")
 
@@ -86,20 +88,35 @@ def rates(summary: Summary) -> str:
     return svg(figure, "rates")
 
 
-def band(axes: Axes, run: Run, colour: str) -> None:
-    """The 15th, 50th and 85th percentile of a run's watched unit."""
-    looks = [look for look in run.looks if look.unit and all(map(math.isfinite, look.unit))]
-    if not looks:
-        axes.text(0.5, 0.5, "no hidden layer was seen", ha="center", transform=axes.transAxes)
-        return
+def bands(panels: Sequence[Axes], runs: Sequence[Run]) -> None:
+    """The 15th, 50th and 85th percentile of each run's watched unit; the panels share their scale."""
+    seen = [[look for look in run.looks if look.unit and all(map(math.isfinite, look.unit))] for run in runs]
+    for axes, run, looks in zip(panels, runs, seen, strict=True):
+        if looks:
+            _band(axes, looks, COLOURS[run.trial.batch_norm])
+        else:
+            axes.text(0.5, 0.5, "no hidden layer was seen", ha="center", transform=axes.transAxes)
+    bottom, top = panels[0].get_ylim()
+    for axes, looks in zip(panels, seen, strict=True):
+        if looks:
+            _name_lines(axes, looks[-1], GAP * (top - bottom))
+
+
+def _band(axes: Axes, looks: Sequence[Look], colour: str) -> None:
     x, (low, middle, high) = [look.step for look in looks], zip(*(look.unit for look in looks), strict=True)
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     for values, width in ((low, 1.0), (middle, 2.0), (high, 1.0)):
         axes.plot(x, values, color=colour, linewidth=width)
-    for values, name in ((low, "15 %"), (middle, "50 %"), (high, "85 %")):
-        end = (x[-1], values[-1])
-        axes.annotate(name, end, (4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.margins(x=0.02)
+
+
+def _name_lines(axes: Axes, last: Look, gap: float) -> None:
+    """Beside their ends, no two names closer than the gap."""
+    low, middle, high = last.unit
+    places = (min(low, middle - gap), middle, max(high, middle + gap))
+    for percent, place in zip(PERCENTILES, places, strict=True):
+        end = (last.step, place)
+        axes.annotate(f"{percent} %", end, (5, 0), textcoords="offset points", va="center", fontsize=8)
 
 
 def _curve(axes: Axes, setting: Setting, kind: str) -> None:

@@ -122,7 +122,7 @@ class Bench:
         held, test = (prepared(rows, task, loop, self.train) for rows in (self.validation, self.test))
         watch = Watch(self.every, watcher(held, test, task, looks.append))
         try:
-            fit(self._network(trial), self.train, self.validation, self.splits.task, loop, watch=watch)
+            fit(self._network(trial), self.train, self.validation, task, loop, watch=watch)
         except TrainingError as error:
             if type(error) is not TrainingError:
                 raise
@@ -158,8 +158,8 @@ def watcher(
 @torch.no_grad()
 def shrink(network: nn.Module, deviation: float) -> None:
     """Bring weights that were drawn with `SMALL` to another deviation; the encoding's own stay."""
-    for name, layer in network.named_modules():
-        if isinstance(layer, nn.Linear | Categories) and not name.startswith(("encode", "learn")):
+    for layer in _behind_encoding(network):
+        if isinstance(layer, nn.Linear | Categories):
             layer.weight.mul_(deviation / SMALL)
 
 
@@ -168,6 +168,12 @@ def total_steps(loop: LoopConfig, rows: int) -> int:
     size = loop.batch_size_for(rows)
     per_epoch = rows if size == 1 else sum(1 for _ in batches(rows, size))
     return loop.epochs_for(rows) * per_epoch
+
+
+def _behind_encoding(network: nn.Module) -> Iterator[nn.Module]:
+    for name, layer in network.named_modules():
+        if not name.startswith(("encode", "learn")):
+            yield layer
 
 
 def _some(split: Split, seed: int) -> Split:
@@ -180,7 +186,7 @@ def _some(split: Split, seed: int) -> Split:
 def _listening(network: nn.Module, kept: list[Tensor]) -> Iterator[None]:
     """Keep what the watched unit of the last activation gets."""
     kinds = tuple(kind for kind in ACTIVATIONS.values() if isinstance(kind, type))
-    layers = [layer for layer in network.modules() if isinstance(layer, kinds)][-1:]
+    layers = [layer for layer in _behind_encoding(network) if isinstance(layer, kinds)][-1:]
     handles = [
         layer.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0][:, UNIT].float().cpu()))
         for layer in layers

@@ -49,6 +49,7 @@ class Line:
     model: Mapping[str, Any] = field(default_factory=dict)
     loop: Mapping[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    ensemble: int = 1
 
     @property
     def is_error(self) -> bool:
@@ -74,6 +75,26 @@ LINES = (
     ),
     Line("fashion-20", "fashion", "accuracy", 0.903),
     Line("fashion-50", "fashion", "accuracy", 0.908, "--epochs 50", loop={"epochs": 50}),
+    Line("adult-5", "adult", "accuracy", 0.8715, "--ensemble 5", ensemble=5),
+    Line(
+        "california-5",
+        "california",
+        "rmse",
+        0.433,
+        "--validation 0.2 --ensemble 5",
+        {"validation": 0.2},
+        scale=1e-5,
+        ensemble=5,
+    ),
+    Line(
+        "covertype-5",
+        "covertype",
+        "accuracy",
+        0.935,
+        "--categorical Soil_Type --ensemble 5",
+        {"categorical": ("Soil_Type",)},
+        ensemble=5,
+    ),
 )
 BY_NAME = {line.name: line for line in LINES}
 
@@ -88,7 +109,11 @@ def train_once(name: str, seed: int, data: Path, work: Path) -> dict[str, Any]:
 
     line = BY_NAME[name]
     config = RunConfig(
-        config_of(line.table, data, work, **line.data), name, line.model, {**line.loop, "seed": seed}
+        config_of(line.table, data, work, **line.data),
+        name,
+        line.model,
+        {**line.loop, "seed": seed},
+        ensemble=line.ensemble,
     )
     splits = load(config.data, seed)
     start = time.perf_counter()
@@ -96,8 +121,8 @@ def train_once(name: str, seed: int, data: Path, work: Path) -> dict[str, Any]:
     return {
         "metrics": trained.metrics,
         "seconds": time.perf_counter() - start,
-        "epochs": len(trained.fit.epochs),
-        "best": trained.fit.best,
+        "epochs": max(len(fit.epochs) for fit in trained.fits),
+        "best": [fit.best for fit in trained.fits],
         "rows": len(splits.train),
         "revision": _revision(),
     }

@@ -73,8 +73,16 @@ LINES = (
         "--categorical Soil_Type",
         {"categorical": ("Soil_Type",)},
     ),
-    Line("fashion-20", "fashion", "accuracy", 0.903),
-    Line("fashion-50", "fashion", "accuracy", 0.908, "--epochs 50", loop={"epochs": 50}),
+    Line("fashion-20", "fashion", "accuracy", 0.903, "--validation 0.1", {"validation": 0.1}),
+    Line(
+        "fashion-50",
+        "fashion",
+        "accuracy",
+        0.908,
+        "--validation 0.1 --epochs 50",
+        {"validation": 0.1},
+        loop={"epochs": 50},
+    ),
     Line("adult-5", "adult", "accuracy", 0.8715, "--ensemble 5", ensemble=5),
     Line(
         "california-5",

@@ -39,7 +39,8 @@ from service.watch import Watch
 
 INLINE_SECONDS = 0.5e-3
 """A run expected to take less stays on the event loop: handing it to a thread and back costs a tenth of
-this, and other requests wait no longer than they would for any other callback."""
+this, and other requests wait no longer than they would for any other callback. Half of this for a run that
+would be much cheaper for each of several requests: they meet in the queue."""
 
 _SHARED = 8
 """A run may take as many times what it costs beside its rows, and still be worth sharing."""
@@ -174,12 +175,15 @@ class ServedModel:
         return self._batcher.together
 
     def is_light(self, rows: int) -> bool:
-        """Whether a run of so many rows happens at once."""
-        return self.cost.of(rows) <= INLINE_SECONDS
+        """Whether a run of so many rows happens at once: short, and not much cheaper shared."""
+        seconds = self.cost.of(rows)
+        return seconds <= INLINE_SECONDS and (
+            seconds <= INLINE_SECONDS / 2 or not self._is_shared_cheaply(rows)
+        )
 
     def is_worth_sharing(self, rows: int) -> bool:
-        """Whether much of a run of so many rows is what each run costs beside them."""
-        return rows <= self.rows_together and self.cost.of(rows) <= _SHARED * self.cost.fixed
+        """Whether requests that have so many rows together had better be run together."""
+        return rows <= self.rows_together and self._is_shared_cheaply(rows)
 
     def joins(self, rows: int) -> bool:
         """Whether rows that are light had better join those that wait or are in a run."""
@@ -246,6 +250,10 @@ class ServedModel:
         watch.run = time.perf_counter_ns() - start
         self.counters.ran(rows)
         return arrays
+
+    def _is_shared_cheaply(self, rows: int) -> bool:
+        """Whether much of a run of so many rows is what each run costs beside them."""
+        return self.is_row_wise and self.cost.of(rows) <= _SHARED * self.cost.fixed
 
     def _new_batcher(self) -> Batcher:
         heavy = not self.is_light(256)

@@ -102,6 +102,17 @@ def test_cost_grows_with_the_rows() -> None:
     assert Cost(1e-5, 1e-6).of(100) == pytest.approx(1.1e-4)
 
 
+@pytest.mark.parametrize(
+    ("fixed", "per_row", "light"), [(0.9, 0.0, False), (0.4, 0.1, True), (0.1, 0.8, True), (0.1, 1.0, False)]
+)
+def test_a_run_that_is_cheaper_shared_leaves_the_loop_sooner(
+    tmp_path: Path, fixed: float, per_row: float, light: bool
+) -> None:
+    model = served(graphs.linear(WEIGHT, np.zeros(2, np.float32)), tmp_path)
+    model.cost = Cost(fixed * INLINE_SECONDS, per_row * INLINE_SECONDS)
+    assert model.is_light(1) is light
+
+
 def slow(model: ServedModel, cost: Cost) -> ServedModel:
     """The model, thought to cost so much."""
     model.cost = cost

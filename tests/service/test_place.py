@@ -129,7 +129,7 @@ def test_what_there_is_no_room_for_is_left_to_the_ordinary_path(state: State) ->
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("fixed", "per_row", "runs"), [(0.4, 0.1, 1), (0.05, 0.25, 3)])
+@pytest.mark.parametrize(("fixed", "per_row", "runs"), [(0.3, 0.05, 1), (0.05, 0.25, 3)])
 def test_a_turn_too_heavy_for_the_loop_is_run_beside_it_where_a_run_is_dear_beside_its_rows(
     state: State, fixed: float, per_row: float, runs: int
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_turn_too_heavy_for_the_loop_is_run_beside_it_where_a_run_is_dear_besi
     assert model.counters.totals().executions == 1 + runs
 
 
-@pytest.mark.parametrize(("fixed", "per_row", "joins"), [(0.4, 0.1, True), (0.05, 0.25, False)])
+@pytest.mark.parametrize(("fixed", "per_row", "joins"), [(0.3, 0.05, True), (0.05, 0.25, False)])
 def test_light_requests_join_those_who_wait_where_a_run_is_dear_beside_its_rows(
     state: State, monkeypatch: pytest.MonkeyPatch, fixed: float, per_row: float, joins: bool
 ) -> None:

@@ -4,8 +4,8 @@ Guo et al. 2017, "On Calibration of Modern Neural Networks": T minimises the cro
 softmax(logits / T) over rows that training did not learn from. It changes no label of one network.
 
 An ensemble has one T too, for all members: it minimises the cross-entropy of the mean of softmax(logits / T).
-Members that are calibrated each by itself are together less sure than they are right (Rahaman & Thiery 2021,
-"Uncertainty Quantification and Deep Ensembles"), and a T behind the mean could not move into the heads.
+Members that are calibrated each by itself may be less sure together than they are right (Rahaman & Thiery
+2021, "Uncertainty Quantification and Deep Ensembles"), and a T behind the mean could not move into the heads.
 """
 
 from __future__ import annotations

@@ -55,6 +55,14 @@ def fold_each(network: nn.Module, fold: Callable[[nn.Module], FoldedModule]) -> 
     return FoldedModule(Ensemble([each.module for each in folded.values()]), _joined(reports))
 
 
+def keeping(network: nn.Module, report: FoldReport) -> int:
+    """How many members keep a shift in front of a layer."""
+    kept = [entry.layer for entry in report.entries if entry.direction == "split"]
+    if not isinstance(network, Ensemble):
+        return min(len(kept), 1)
+    return len({layer.partition(".")[0] for layer in kept})
+
+
 def _joined(reports: dict[str, FoldReport]) -> FoldReport:
     """All entries under their member's name, and all sizes together."""
     all_of = reports.values()

@@ -14,7 +14,7 @@ from training.config import RunConfig
 from training.data import Splits, load
 from training.defaults import Recipe, recipe_for
 from training.description import Sealed, Subject, describe
-from training.ensemble import fold_each, members
+from training.ensemble import fold_each, keeping, members
 from training.export import export, export_folded, with_metadata
 from training.finish import finished
 from training.folding import FoldedModule, FoldError, fold_module
@@ -144,9 +144,8 @@ def fold_and_certify(predictor: Predictor, truth: certify.Truth, scratch: Path) 
         FoldError, ExportError, CertificateError: as they say.
     """
     sealed = _seal(predictor, truth, scratch, AMP_LIMIT)
-    kept = sum(entry.direction == "split" for entry in sealed.folding.entries)
-    can_keep_more = kept < len(members(predictor.network))
-    if sealed.certificate.ratio_of_means > certify.KEEP_RATIO and can_keep_more:
+    kept = keeping(predictor.network, sealed.folding) == len(members(predictor.network))
+    if sealed.certificate.ratio_of_means > certify.KEEP_RATIO and not kept:
         sealed = _seal(predictor, truth, scratch, 0.0)
     certify.check(sealed.certificate)
     return sealed

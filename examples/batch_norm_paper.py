@@ -145,7 +145,7 @@ def draw(one: Run, other: Run, setting: Setting, path: Path) -> None:
         x, y = [look.step for look in run.looks], [look.validation for look in run.looks]
         left.plot(x, y, color=pictures.COLOURS[side], linestyle=pictures.DASHES[side], label=name)
     left.set(ylabel="test accuracy", ylim=(0.0, 1.0))
-    left.legend(frameon=False, loc="center right", fontsize=9)
+    left.legend(frameon=False, loc="best", fontsize=9)
     left.set_title(f"(a) N(0, {setting.deviation:g}²), rate {setting.rate:g}", fontsize=9, loc="left")
     right.sharey(middle)
     pictures.bands((middle, right), (other, one))

@@ -35,7 +35,7 @@ def test_compare_prints_a_table_and_writes_a_page(tmp_path: Path) -> None:
         f"{rows} --target y --seeds 2 --rates 0.01 --hidden 4 --epochs 2 --optimizer sgd --output {out}"
     )
     assert "rows.csv → y: 8 runs of" in words
-    assert "steps without / steps with" in words
+    assert "steps without / with [95 %]" in words
     assert words.rstrip().replace("\n", "").endswith(f"page: {out}")
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 

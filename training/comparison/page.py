@@ -64,7 +64,10 @@ def _body(summary: Summary) -> Iterator[str]:
     yield from (_paragraph(sentence) for sentence in wording.answer(summary))
     yield "</div>"
     yield "<h2>Side by side</h2>"
-    headings = (f"validation {comparison.score}", *(face.question for face in summary.faces))
+    headings = (
+        f"validation {comparison.score}, n = {comparison.grid.seeds} seeds",
+        *(face.question for face in summary.faces),
+    )
     yield _table(headings, ([heading, *cells] for heading, cells in table.rows(summary)))
     yield _figure(
         pictures.curves(summary), "Mean over the seeds; the band reaches from the lowest to the highest."
@@ -84,12 +87,13 @@ def _starts(summary: Summary) -> Iterator[str]:
     found = [(spread.batch_norm, spread.over_starts) for spread in summary.spreads if spread.over_starts]
     if not found:
         return
+    seeds = summary.comparison.grid.seeds
     usual = wording.start_name(summary.comparison, "usual")
     small = wording.start_name(summary.comparison, "small")
     yield "<h2>How much the initialisation matters</h2>"
     yield _table(
         ("", f"best score from {usual} less that from {small}, each at its best rate"),
-        ([wording.SIDES[side], wording.difference(estimate)] for side, estimate in found),
+        ([wording.SIDES[side], wording.difference(estimate, seeds)] for side, estimate in found),
     )
 
 
@@ -146,7 +150,7 @@ def _method(summary: Summary) -> Iterator[str]:
         "best."
     )
     yield (
-        "Steps without / steps with: both sides reach the lower of their two best scores, and the steps of "
+        "Steps without / with: both sides reach the lower of their two best scores, and the steps of "
         "each until then are compared, seed by seed (geometric mean). The side that ends lower needs its "
         "whole way for that score, as in the paper, so the ratio favours the side that ends higher."
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLOURS = {True: "#2563a8", False: "#c2571a"}
 """With and without: they differ in lightness, too."""
 
-GAP = 0.055
+GAP = 0.07
 """Between two names of lines, as a share of the panel's height."""
 
 DASHES = {True: "-", False: (0, (5, 1.5))}

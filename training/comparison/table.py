@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from training.comparison import wording
-from training.comparison.summary import Face, Summary
+from training.comparison.summary import Summary
 
 
 def show(summary: Summary) -> Group:
@@ -21,6 +21,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
     yield _faces(summary)
     yield Text()
     yield _rates(summary)
+    yield from map(Text, start_lines(summary))
     yield Text()
     for sentence in wording.answer(summary):
         yield Text(sentence)
@@ -29,7 +30,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
 def _faces(summary: Summary) -> Table:
     comparison = summary.comparison
     table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-    table.add_column(f"validation {comparison.score}", no_wrap=True)
+    table.add_column(f"validation {comparison.score}, n = {comparison.grid.seeds} seeds", no_wrap=True)
     for face in summary.faces:
         table.add_column(face.question, justify="right")
     for heading, cells in rows(summary):
@@ -40,6 +41,7 @@ def _faces(summary: Summary) -> Table:
 def rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     """A heading and one cell for each face."""
     faces, comparison = summary.faces, summary.comparison
+    seeds = comparison.grid.seeds
 
     def row(heading: str, cell: object) -> tuple[str, list[str]]:
         return heading, [cell(face) for face in faces]  # type: ignore[operator]
@@ -48,32 +50,29 @@ def rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     yield row("without BN: start, rate", lambda f: wording.choice(comparison, f.without))
     yield row("with BN: best score", lambda f: wording.scored(f.with_norm))
     yield row("without BN: best score", lambda f: wording.scored(f.without))
-    yield row("difference", lambda f: wording.difference(f.difference))
+    yield row("difference [95 %]", lambda f: wording.difference(f.difference, seeds))
     if comparison.rows[2]:
-        yield row("difference, test score", lambda f: wording.difference(f.test_difference))
+        yield row("difference, test score [95 %]", lambda f: wording.difference(f.test_difference, seeds))
     yield row("steps with BN to the other's best", lambda f: wording.steps(f.reached[0]))
     yield row("steps without to the other's best", lambda f: wording.steps(f.reached[1]))
-    yield row("steps without / steps with", _fewer)
-
-
-def _fewer(face: Face) -> str:
-    return wording.times(face.fewer)
+    yield row("steps without / with [95 %]", lambda f: wording.times(f.fewer, seeds))
 
 
 def _rates(summary: Summary) -> Table:
-    comparison = summary.comparison
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, heading in enumerate(rate_headings(summary)):
         table.add_column(heading, justify="right" if number else "left")
     for cells in rate_rows(summary):
         table.add_row(*map(Text, cells))
-    if len(comparison.grid.starts) == 2:
-        for spread in summary.spreads:
-            side = wording.SIDES[spread.batch_norm]
-            table.caption_justify = "left"
-            told = f"{side}, usual less small start: {wording.difference(spread.over_starts)}"
-            table.caption = f"{table.caption}\n{told}" if table.caption else told
     return table
+
+
+def start_lines(summary: Summary) -> Iterator[str]:
+    """What the start costs each side."""
+    for spread in summary.spreads:
+        if spread.over_starts:
+            cost = wording.difference(spread.over_starts, summary.comparison.grid.seeds).replace("\n", " ")
+            yield f"{wording.SIDES[spread.batch_norm]}, usual less small start: {cost}"
 
 
 def rate_headings(summary: Summary) -> list[str]:

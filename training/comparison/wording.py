@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from training.comparison.comparison import Comparison
 from training.comparison.pairs import Estimate
@@ -38,22 +38,21 @@ def scored(setting: Setting, *, test: bool = False) -> str:
     return f"{text} ({count})" if setting.diverged else text
 
 
-def difference(found: Estimate | None) -> str:
-    """Mean, its interval, and of how many pairs."""
-    if found is None:
-        return "no pair"
-    if found.n == 1:
-        return f"{signed(found.mean)}, n = 1"
-    return f"{signed(found.mean)}\n[{signed(found.low)}, {signed(found.high)}], n = {found.n}"
+def difference(found: Estimate | None, seeds: int) -> str:
+    """Mean and its interval; of how many pairs where that is not all seeds."""
+    return "no pair" if found is None else _with_interval(found, signed, seeds)
 
 
-def times(found: Estimate | None) -> str:
-    """A ratio of steps, and its interval."""
-    if found is None:
-        return "no pair"
+def times(found: Estimate | None, seeds: int) -> str:
+    """A ratio of steps and its interval, likewise."""
+    return "no pair" if found is None else _with_interval(found, _plain, seeds)
+
+
+def _with_interval(found: Estimate, number: Callable[[float], str], seeds: int) -> str:
+    count = "" if found.n == seeds else f"\nn = {found.n}"
     if found.n == 1:
-        return f"{_plain(found.mean)}, n = 1"
-    return f"{_plain(found.mean)}\n[{_plain(found.low)}, {_plain(found.high)}], n = {found.n}"
+        return f"{number(found.mean)}{count}"
+    return f"{number(found.mean)}\n[{number(found.low)}, {number(found.high)}]{count}"
 
 
 def steps(reached: Reached) -> str:
@@ -91,14 +90,10 @@ def answer(summary: Summary) -> Iterator[str]:
     for face in dict.fromkeys((summary.faces[0], summary.best)):
         if face.fewer:
             yield f"{_where(summary, face)} {_pace(face.fewer)}."
-    moves = [_moves(spread) for spread in summary.spreads]
-    yield f"Over the rates the mean score moves by {moves[0]} with BN and by {moves[1]} without."
-
-
-def _moves(spread: Spread) -> str:
-    start: Start = "usual" if "usual" in spread.over_rates else "small"
-    value = spread.over_rates[start]
-    return "more than can be said, as a rate diverged," if math.isnan(value) else f"{value:.4f}"
+    for start in summary.comparison.grid.starts:
+        moves = [moved(spread, start) for spread in summary.spreads]
+        begun = start_name(summary.comparison, start)
+        yield f"Range of the mean score over the rates, from {begun}: {moves[0]} with BN, {moves[1]} without."
 
 
 def _where(summary: Summary, face: Face) -> str:
@@ -112,11 +107,11 @@ def _gain(found: Estimate | None, score: str) -> str:
     if found is None:
         return f"nothing can be said of the {score}, as runs diverged"
     if not found.mean and not found.deviation:
-        return f"the {score} is the same with BN and without, seed by seed (n = {found.n})"
+        return f"the {score} is the same with BN and without, seed by seed (n = {found.n})"
     told = f"BN changes the {score} by {signed(found.mean)}"
     if found.n == 1:
         return f"{told}, by one seed: an interval takes two or more"
-    told += f" (95 % interval {signed(found.low)} to {signed(found.high)}, n = {found.n})"
+    told += f" (95 % interval {signed(found.low)} to {signed(found.high)}, n = {found.n})"
     if found.tells:
         return told
     return f"{told}: a difference that chance explains"
@@ -128,7 +123,7 @@ def _pace(found: Estimate) -> str:
     if found.n == 1:
         return f"{told}, by one seed"
     low, high = sorted((found.low, found.high) if found.mean >= 1 else (1 / found.high, 1 / found.low))
-    told += f" (95 % interval {_plain(low)} to {_plain(high)})"
+    told += f" (95 % interval {_plain(low)} to {_plain(high)})"
     return told if low > 1 else f"{told}: a difference that chance explains"
 
 

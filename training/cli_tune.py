@@ -1,0 +1,176 @@
+"""The command `tune`: flags of `train` fix choices, the others are searched; the best is published."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from training import data_flags, loop_flags, model_flags
+from training.cli import train
+from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+from training.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.pipeline import Outcome
+    from training.tuning.search import Limits
+
+_DATA = {field.name for field in fields(DataConfig)} - {"source"}
+_MODEL = {field.name for field in fields(ModelConfig)}
+_LOOP = {field.name for field in fields(LoopConfig)}
+
+_OWN = {
+    "trials": (Annotated[int, typer.Option(help="of the whole study, with those of earlier searches")], 50),
+    "timeout": (Annotated[float | None, typer.Option(help="seconds after which no more is tried")], None),
+    "study": (
+        Annotated[
+            Path | None, typer.Option(help="the file that remembers [MODELS_DIR/.tuning/NAME.sqlite3]")
+        ],
+        None,
+    ),
+}
+
+
+class StoppedSearchError(TrainingError):
+    """A person stopped it."""
+
+    exit_code = 130
+
+
+def tune(*, trials: int, timeout: float | None, study: Path | None, **given: Any) -> None:
+    """Search for better choices than the defaults on validation rows; train and publish the best."""
+    _require_extra()
+    from rich.console import Console
+
+    from training.tuning.search import Limits
+
+    config = _config(**given)
+    path = study or config.models_dir / ".tuning" / f"{config.name}.sqlite3"
+    console = Console()
+    with _going_on(path):
+        outcome = _run(console, config, Limits(trials, timeout), path)
+    _show(console, outcome)
+
+
+def _run(console: Console, config: RunConfig, limits: Limits, path: Path) -> Outcome:
+    from training.data import load
+    from training.pipeline import publish
+    from training.pipeline import train as fit
+    from training.progress import TrainingProgress
+    from training.schema_table import show
+    from training.tuning.flags import as_flags
+    from training.tuning.progress import TuningProgress
+    from training.tuning.search import search
+    from training.tuning.space import Space
+    from training.tuning.study import open_study, ranked
+    from training.tuning.summary import counts_of, table_of
+
+    splits = load(config.data, config.seed)
+    show(console, splits)
+    space = Space.of(config, splits)
+    study = open_study(path, space, splits)
+    with TuningProgress(console) as progress:
+        watch, observe = progress.standing, progress.epoch
+        search(study, space, splits, limits, path=path, watch=watch, observe=observe)
+    best = space.config(ranked(study)[0].params)
+    console.print(table_of(study, space))
+    console.print(f"{counts_of(study)}; {_pictures(study, path)}", soft_wrap=True)
+    console.print(f"the best: {as_flags(best)}", soft_wrap=True, markup=False, highlight=False)
+    with TrainingProgress(console) as bar:
+        trained = fit(splits, best, bar.epoch)
+    return publish(best, splits, trained)
+
+
+def _pictures(study: Any, path: Path) -> str:
+    from training.tuning.plots import plot
+
+    try:
+        return f"pictures: {', '.join(map(str, plot(study, path)))}"
+    except ConfigError as error:
+        return f"no pictures: {error}"
+
+
+def _show(console: Console, outcome: Outcome) -> None:
+    from service.inspection import describe_model
+
+    console.print(describe_model(outcome.metadata))
+    console.print(f"published {outcome.path}", soft_wrap=True)
+
+
+@contextmanager
+def _going_on(path: Path) -> Iterator[None]:
+    """An interruption as one line that says what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise StoppedSearchError(f"stopped; {path} keeps the trials, and the same command goes on") from error
+
+
+def _config(
+    data: list[Path] | None,
+    dataset: str | None,
+    name: str | None,
+    models_dir: Path,
+    lr: float | None,
+    ensemble: int = 1,
+    **given: Any,
+) -> RunConfig:
+    of_data, of_model, of_loop = (
+        {key: value for key, value in given.items() if key in known} for known in (_DATA, _MODEL, _LOOP)
+    )
+    return RunConfig(
+        data_flags.data_config(data, dataset, **of_data),
+        name or dataset or (data[0].name.split(".")[0] if data else "model"),
+        _asked(model_flags.model_fields(**of_model), ModelConfig()),
+        _asked(loop_flags.loop_fields(learning_rate=lr, **of_loop), LoopConfig()),
+        models_dir,
+        ensemble=ensemble,
+    )
+
+
+def _asked(given: dict[str, Any], usual: ModelConfig | LoopConfig) -> dict[str, Any]:
+    """Without switches that stand as usual."""
+    return {
+        name: value
+        for name, value in given.items()
+        if not isinstance(value, bool) or value != getattr(usual, name)
+    }
+
+
+def _require_extra() -> None:
+    try:
+        import onnxscript  # noqa: F401
+        import optuna  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"{error.name} is not installed: pip install 'foldserve[tune,train,cpu]'"
+        ) from error
+
+
+def _signature() -> inspect.Signature:
+    """Its own flags, and those of `train` that describe a run."""
+    hints = get_type_hints(train, include_extras=True)
+    known = _DATA | _MODEL | _LOOP | {"data", "dataset", "name", "models_dir", "lr"}
+    flags = _OWN | {
+        name: (hints[name], parameter.default)
+        for name, parameter in inspect.signature(train).parameters.items()
+        if name in known
+    }
+    tune.__annotations__ = {name: kind for name, (kind, _) in flags.items()}
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, (kind, default) in flags.items()
+        ]
+    )
+
+
+tune.__signature__ = _signature()  # type: ignore[attr-defined]

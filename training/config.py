@@ -215,6 +215,7 @@ class RunConfig:
     Attributes:
         model, loop: fields of `ModelConfig` and `LoopConfig` that are asked for; the others are chosen by
             the table (`training.defaults`).
+        report: write a page and the history of the epochs beside the model.
     """
 
     data: DataConfig
@@ -223,6 +224,7 @@ class RunConfig:
     loop: Mapping[str, Any] = field(default_factory=dict)
     models_dir: Path = Path("models")
     resume: bool = False
+    report: bool = True
 
     @property
     def seed(self) -> int:

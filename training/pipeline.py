@@ -23,6 +23,7 @@ from training.loop import FitResult, Observer, RateCurve, find_range, fit
 from training.predictor import Predictor, output_task
 from training.preparation import Preparation
 from training.publication import Workshop
+from training.report import write_report
 from training.scores import metrics
 
 
@@ -107,6 +108,8 @@ def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
         sealed = fold_and_certify(trained.predictor, truth, workshop.scratch)
         metadata = describe(trained.recipe, splits, trained.fit, trained.metrics, sealed)
         onnx.save(with_metadata(sealed.model, metadata), workshop.file)
+        if config.report:
+            write_report(workshop.folder, config.name, splits, trained.predictor, [trained.fit], metadata)
         path = workshop.publish()
     return Outcome(path, metadata, trained.fit)
 

@@ -71,6 +71,7 @@ def train(
     patience: loop_flags.Patience = None,
     seed: loop_flags.Seed = 0,
     models_dir: Annotated[Path, typer.Option(help="where the model is published")] = Path("models"),
+    report: Annotated[bool, typer.Option(help="write report.html and history.csv beside the model")] = True,
 ) -> None:
     """Train, fold, export, certify and publish a model from a table."""
     config = RunConfig(
@@ -136,6 +137,7 @@ def train(
         models_dir,
         resume,
         ensemble,
+        report,
     )
     if lr_finder is None:
         _run(config)
@@ -160,6 +162,7 @@ def _run(config: RunConfig) -> None:
     from service.inspection import describe_model
     from training.pipeline import run
     from training.progress import TrainingProgress
+    from training.report import REPORT
     from training.schema_table import show
 
     console = Console()
@@ -174,6 +177,8 @@ def _run(config: RunConfig) -> None:
             console.print(f"warning: {who}{warning}", soft_wrap=True)
     for metric, value in outcome.metadata.metrics.items():
         console.print(f"{metric.replace('_', ' ')}: {value:.4f}")
+    if config.report:
+        console.print(f"report {outcome.path.with_name(REPORT)}", soft_wrap=True)
     console.print(f"published {outcome.path}", soft_wrap=True)
 
 

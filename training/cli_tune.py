@@ -120,6 +120,7 @@ def _config(
     models_dir: Path,
     lr: float | None,
     ensemble: int = 1,
+    report: bool = True,
     **given: Any,
 ) -> RunConfig:
     of_data, of_model, of_loop = (
@@ -132,6 +133,7 @@ def _config(
         _asked(loop_flags.loop_fields(learning_rate=lr, **of_loop), LoopConfig()),
         models_dir,
         ensemble=ensemble,
+        report=report,
     )
 
 

@@ -216,6 +216,7 @@ class RunConfig:
         model, loop: fields of `ModelConfig` and `LoopConfig` that are asked for; the others are chosen by
             the table (`training.defaults`).
         ensemble: how many networks are trained; the model answers their mean.
+        report: write a page and the history of the epochs beside the model.
     """
 
     data: DataConfig
@@ -225,6 +226,7 @@ class RunConfig:
     models_dir: Path = Path("models")
     resume: bool = False
     ensemble: int = 1
+    report: bool = True
 
     @property
     def seed(self) -> int:

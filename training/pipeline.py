@@ -25,6 +25,7 @@ from training.members import discard, train_members
 from training.predictor import Predictor, output_task
 from training.preparation import Preparation
 from training.publication import Workshop
+from training.report import write_report
 from training.scores import metrics
 
 
@@ -115,6 +116,8 @@ def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
     with Workshop(config.models_dir / config.name) as workshop:
         held_out = HeldOut.of(splits, config.seed)
         metadata = write(trained, Subject.of(splits), held_out, workshop.file, workshop.scratch)
+        if config.report:
+            write_report(workshop.folder, config.name, splits, trained.predictor, trained.fits, metadata)
         path = workshop.publish()
     return Outcome(path, metadata, trained.fits)
 

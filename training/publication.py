@@ -31,7 +31,7 @@ class Workshop:
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._home))
-            self._published.mkdir()
+            self.folder.mkdir()
         except OSError as error:
             raise _refusal(self._home, error) from error
         return self
@@ -44,13 +44,14 @@ class Workshop:
             raise _refusal(self._home, error) from error
 
     @property
-    def _published(self) -> Path:
+    def folder(self) -> Path:
+        """What is published: the model, and what lies beside it."""
         return self._folder / "published"
 
     @property
     def file(self) -> Path:
         """Where to write the model that will be published."""
-        return self._published / FILE
+        return self.folder / FILE
 
     @property
     def scratch(self) -> Path:
@@ -67,7 +68,7 @@ class Workshop:
     def _rename(self, target: Path) -> bool:
         """Whether the number was free; the rename itself decides between two runs that want it."""
         try:
-            os.replace(self._published, target)  # noqa: PTH105 - the atomic rename is the point
+            os.replace(self.folder, target)  # noqa: PTH105 - the atomic rename is the point
         except OSError:
             if target.exists():
                 return False

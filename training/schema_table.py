@@ -50,12 +50,12 @@ def schema_table(schema: Schema) -> Group:
     for heading in ("missing", "distinct"):
         table.add_column(heading, justify="right")
     table.add_column("what is done")
-    for roles in _runs(schema.roles):
-        table.add_row(*_row(roles), style="dim" if roles[0].kind == "dropped" else None)
+    for roles in runs(schema.roles):
+        table.add_row(*map(Text, cells(roles)), style="dim" if roles[0].kind == "dropped" else None)
     return Group(table, *_lines(schema.findings))
 
 
-def _runs(roles: Iterable[Role]) -> Iterator[list[Role]]:
+def runs(roles: Iterable[Role]) -> Iterator[list[Role]]:
     """Columns that are treated alike, together when they are many in a row."""
     for _, group in groupby(roles, key=lambda role: (role.kind, role.why, role.missing > 0, role.marks)):
         alike = list(group)
@@ -64,18 +64,17 @@ def _runs(roles: Iterable[Role]) -> Iterator[list[Role]]:
         )
 
 
-def _row(roles: list[Role]) -> tuple[Text, ...]:
+def cells(roles: list[Role]) -> tuple[str, ...]:
+    """The row of one column, or of several that are treated alike."""
     first, last = roles[0], roles[-1]
     if len(roles) == 1:
-        return tuple(
-            map(Text, (first.name, first.stored, _missing(first), f"{first.distinct:,}", first.doing))
-        )
+        return first.name, first.stored, _missing(first), f"{first.distinct:,}", first.doing
     names = f"{first.name} … {last.name} ({len(roles)} columns)"
     stored = "numbers" if len({role.stored for role in roles}) > 1 else first.stored
     most = max(role.missing for role in roles)
     low, high = min(role.distinct for role in roles), max(role.distinct for role in roles)
     missing = f"≤ {most:,}" if most else ""
-    return tuple(map(Text, (names, stored, missing, f"{low:,} to {high:,}", first.doing)))
+    return names, stored, missing, f"{low:,} to {high:,}", first.doing
 
 
 def _missing(role: Role) -> str:
@@ -85,9 +84,14 @@ def _missing(role: Role) -> str:
     return f"{role.missing:,} ({marks})" if marks else f"{role.missing:,}"
 
 
+def advised(finding: Finding) -> str:
+    """What was found about a column, and the flag that would change it."""
+    advice = _ADVICE.get(finding.code, "").format(name=finding.column)
+    return f"{finding.column} {finding.text}" + (f" ({advice})" if advice else "")
+
+
 def _lines(findings: tuple[Finding, ...]) -> Iterator[Text]:
     for finding in findings[:MOST_FINDINGS]:
-        advice = _ADVICE.get(finding.code, "").format(name=finding.column)
-        yield Text(f"! {finding.column} {finding.text}" + (f" ({advice})" if advice else ""), style="yellow")
+        yield Text(f"! {advised(finding)}", style="yellow")
     if len(findings) > MOST_FINDINGS:
         yield Text(f"! and {len(findings) - MOST_FINDINGS} more such lines", style="yellow")

@@ -30,7 +30,7 @@ demo: .venv/installed ## train on scikit-learn's digits, fold, certify, publish 
 models: .venv/installed ## rebuild the committed demo models
 	@rm -rf build/models
 	@for name in $(DEMO_MODELS); do \
-	  $(BIN)/foldserve train --dataset $$name --models-dir build/models || exit 1; \
+	  $(BIN)/foldserve train --dataset $$name --models-dir build/models --no-report || exit 1; \
 	  mkdir -p models/$$name && rm -rf models/$$name/1 && mv build/models/$$name/1 models/$$name/1 || exit 1; \
 	done
 

@@ -45,6 +45,7 @@ class Answers:
         return cls(rows_of, split, answers_for(predictor, codebook, split.numeric, split.categorical))
 
 
+@torch.no_grad()
 def answers_for(
     predictor: Predictor, codebook: Codebook, numeric: NDArray[np.float32], codes: NDArray[np.int64]
 ) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ STEEP = 20.0
 """Values that differ by more than this factor are shown on a logarithmic axis."""
 
 MOST_DOTS = 1000
-HISTOGRAM_BINS = 32
+FEWEST_BINS, MOST_BINS = 8, 32
 FADED = 3
 """Lines of more members than this are drawn thinner."""
 
@@ -52,7 +52,8 @@ def histogram(
     given = given[np.isfinite(given) & ((given > 0) | (not logarithmic))]
     x = across(given, label, logarithmic=logarithmic)
     space = np.geomspace if logarithmic else np.linspace
-    edges = space(x.low, x.high, HISTOGRAM_BINS + 1)
+    bins = int(np.clip(2 * np.sqrt(given.size), FEWEST_BINS, MOST_BINS))
+    edges = space(x.low, x.high, bins + 1)
     counts, _ = np.histogram(given, edges)
     plot = Plot(x, upwards([0, max(counts.max(initial=0), 1) * 1.05], "count", exact=True), caption)
     plot.bars(edges, counts, kind)

@@ -2,9 +2,9 @@
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #fbfbfa; --card: #fff; --text: #1d2126; --muted: #626a74;
-  --line: #e3e5e8; --s1: #2868ad; --s2: #c9611a; --bad: #c0392b; --good: #2c8a57; }
-@media (prefers-color-scheme: dark) { :root { --bg: #15181c; --card: #1c2025; --text: #e4e7eb; --muted: #9aa3ae;
-  --line: #30363d; --s1: #6aaae8; --s2: #eb9450; --bad: #e8776b; --good: #5fc08d; } }
+  --line: #e3e5e8; --s1: #2868ad; --s2: #c9611a; }
+@media (prefers-color-scheme: dark) { :root { --bg: #15181c; --card: #1c2025; --text: #e4e7eb;
+  --muted: #9aa3ae; --line: #30363d; --s1: #6aaae8; --s2: #eb9450; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1.25rem 4rem; max-width: 68rem; background: var(--bg);
   color: var(--text); font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
@@ -41,7 +41,7 @@ dt { color: var(--muted); font-size: .8rem; } dd { margin: 0; overflow-wrap: any
   font-variant-numeric: tabular-nums; }
 ul { margin: .4rem 0 .8rem; padding-left: 1.2rem; } li { max-width: 52rem; overflow-wrap: anywhere; }
 .findings li::marker { color: var(--s2); }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr));
   gap: 1rem; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-size: .85rem; font-weight: 500; overflow-wrap: anywhere; }

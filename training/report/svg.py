@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+LEFT, RIGHT, TOP, BOTTOM = 68, 14, 14, 46
 TICKS = 5
 """About so many marks on an axis."""
 
@@ -135,7 +135,7 @@ def _grid(x: Axis, y: Axis) -> Iterable[str]:
     middle = (x.start + x.end) / 2
     yield f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x.label)}</text>'
     middle = (y.start + y.end) / 2
-    turned = f'transform="translate(14 {middle}) rotate(-90)"'
+    turned = f'transform="translate(12 {middle}) rotate(-90)"'
     yield f'<text class="label" {turned} text-anchor="middle">{escape(y.label)}</text>'
 
 

@@ -14,6 +14,8 @@ from training.report.html import Html, facts, figures, folded_up, html, joined, 
 MOST_COLUMNS = 40
 """Of the columns by importance; the others are folded up."""
 
+_MEASURES = {"rmse": "RMSE", "log_rmse": "RMSE of the logarithm", "r2": "R²"}
+
 
 def scores(all_facts: Facts) -> Html:
     """The metrics of the file, and what lies behind them."""
@@ -40,7 +42,7 @@ def _metrics(all_facts: Facts) -> Html:
             found.setdefault(measure, {})[rows] = f"{value:.4f}"
     columns = [rows for rows in ("validation", "test") if any(rows in row for row in found.values())]
     body = [
-        (measure.replace("_", " "), *(row.get(rows, "") for rows in columns))
+        (_MEASURES.get(measure, measure.replace("_", " ")), *(row.get(rows, "") for rows in columns))
         for measure, row in found.items()
     ]
     return table(("", *columns), body, (1, 2)) if body else Html("")
@@ -105,8 +107,8 @@ def calibration(all_facts: Facts) -> Html:
         told = "The validation rows asked for no other temperature (1), or were too few to ask."
     else:
         told = (
-            f"The logits were divided by a temperature of {temperature:.4f}, which the validation rows chose; "
-            "the weights of the last layer hold it."
+            f"The logits were divided by a temperature of {temperature:.4f}, which the validation rows "
+            "chose; the weights of the last layer hold it."
         )
     return joined(
         [
@@ -118,8 +120,8 @@ def calibration(all_facts: Facts) -> Html:
                 ]
             ),
             paragraph(
-                f"{told} The calibration error is the mean distance of the bars from the dashed line, weighted "
-                "by the rows in each."
+                f"{told} The calibration error is the mean distance between the share of right labels and "
+                "the mean probability (the dots from the dashed line), weighted by the rows in each bin."
             ),
             figures([charts.reliability(found), charts.confidence(found)]),
         ]
@@ -129,7 +131,7 @@ def calibration(all_facts: Facts) -> Html:
 def importance(all_facts: Facts) -> Html:
     """The columns that matter, by permutation."""
     found = all_facts.importance
-    most = max((column.rise for column in found.columns), default=0.0)
+    most = max((column.rise + np.nan_to_num(column.spread) for column in found.columns), default=0.0)
     rows = [
         (
             column.name,
@@ -142,9 +144,10 @@ def importance(all_facts: Facts) -> Html:
     headings = ("column", "", "rise", "±")
     times = "once" if found.repeats == 1 else f"{found.repeats} times"
     told = (
-        f"By how much the {found.measure} ({found.error:.4g}) rises when the values of one column are shuffled "
-        f"among {found.rows:,} {all_facts.answers.rows_of} rows, {times}; ± is the standard deviation of one "
-        "shuffling. Columns that say the same stand in for each other, and then neither seems to matter."
+        f"By how much the {found.measure} ({found.error:.4g}) rises when the values of one column are "
+        f"shuffled among {found.rows:,} {all_facts.answers.rows_of} rows, {times}; ± is the standard "
+        "deviation of one shuffling. Columns that say the same stand in for each other, and then neither seems "
+        "to matter."
     )
     if found.left_out:
         told += f" {found.left_out:,} columns, drawn by chance, were not tried: it would have taken too long."

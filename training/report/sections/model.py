@@ -77,10 +77,8 @@ def folding(all_facts: Facts) -> Html:
     """What became of each normalisation."""
     found = all_facts.metadata.folding
     left = [entry for entry in found.entries if entry.direction == "left"]
-    told = (
-        f"{found.layers_before} layers became {found.layers_after}, {found.parameters_before:,} parameters "
-    )
-    told += f"{found.parameters_after:,}. "
+    told = f"{found.layers_before} layers became {found.layers_after}; of {found.parameters_before:,} "
+    told += f"parameters {found.parameters_after:,} are left. "
     told += f"{len(left)} could not be folded." if left else "Nothing is left that only scales and shifts."
     if any(entry.direction == "split" for entry in found.entries):
         told += " Where accuracy needs it, the shift stays in front as one subtraction."
@@ -118,7 +116,8 @@ def certificate(all_facts: Facts) -> Html:
     )
     sentences = [
         f"{rows}, {genuine}{between}. Each answer was compared with that of the unfolded model in float64.",
-        f"The mean error of a row is {folded.mean / EPS:.2f} eps of float32 (greatest {folded.max / EPS:.1f}). "
+        f"The mean error of a row is {folded.mean / EPS:.2f} eps of float32 "
+        f"(greatest {folded.max / EPS:.1f}). "
         f"The unfolded model in float32 has {plain.mean / EPS:.2f} (greatest {plain.max / EPS:.1f}): folding "
         f"costs a factor of {found.ratio_of_means:.3f}, where 1 means nothing.",
         _parameters(found.parameters, found.parameters_max_ulp),

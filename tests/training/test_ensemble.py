@@ -207,7 +207,8 @@ def equal(one: nn.Module, two: nn.Module) -> bool:
 @pytest.mark.parametrize("encoding", ["bins-relu", "periodic", "standard"])
 def test_the_first_member_is_the_single_model_and_the_others_are_not(folder: Path, encoding: str) -> None:
     options = {"encoding": encoding, "calibrate": False}
-    single, several = (ensemble(folder / "table.csv", folder, members=count, **options) for count in (1, 2))
+    path = table(folder)
+    single, several = (ensemble(path, folder, members=count, **options) for count in (1, 2))
     splits = load(single.data, 0)
     one, two = (pipeline.train(splits, config).predictor for config in (single, several))
     first, second = members(two.network)

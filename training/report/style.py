@@ -25,7 +25,7 @@ a { color: var(--s1); text-decoration: none; } a:hover { text-decoration: underl
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .28rem .9rem .28rem 0; text-align: left; vertical-align: top; max-width: 22rem;
-  overflow-wrap: anywhere; border-bottom: 1px solid var(--line); }
+  overflow-wrap: break-word; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--muted); font-weight: 500; white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; }
@@ -49,7 +49,7 @@ figcaption { font-size: .85rem; font-weight: 500; overflow-wrap: anywhere; }
 .key i { display: inline-block; width: .75em; height: .75em; margin-right: .35em; border-radius: 2px; }
 i.s1 { background: var(--s1); } i.s2 { background: var(--s2); } i.soft { opacity: .45; }
 svg { display: block; width: 100%; max-width: 30rem; height: auto; font-size: 12px; font-family: inherit; }
-svg text { fill: var(--muted); } svg .label { font-size: 12.5px; }
+svg text { fill: var(--muted); stroke: var(--card); stroke-width: 3; paint-order: stroke; } svg .label { font-size: 12.5px; }
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
 svg .rule { stroke: var(--muted); stroke-dasharray: 4 3; fill: none; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }

@@ -117,8 +117,8 @@ class Plot:
 def short(value: float) -> str:
     """A number for a mark."""
     if value and not 1e-3 <= abs(value) < 1e5:
-        mantissa, power = f"{value:.3g}".split("e") if "e" in f"{value:.3g}" else (f"{value:.3g}", "")
-        return f"{mantissa}e{int(power)}" if power else mantissa
+        mantissa, power = f"{value:.2e}".split("e")
+        return f"{float(mantissa):g}e{int(power)}".replace("-", "−")
     return f"{value:,.6g}".replace("-", "−")
 
 

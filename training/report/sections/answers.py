@@ -146,8 +146,8 @@ def importance(all_facts: Facts) -> Html:
     told = (
         f"By how much the {found.measure} ({found.error:.4g}) rises when the values of one column are "
         f"shuffled among {found.rows:,} {all_facts.answers.rows_of} rows, {times}; ± is the standard "
-        "deviation of one shuffling. Columns that say the same stand in for each other, and then neither "
-        "seems to matter."
+        "deviation of one shuffling. Columns that say the same stand in for each other, and then "
+        "neither seems to matter."
     )
     if found.left_out:
         told += f" {found.left_out:,} columns, drawn by chance, were not tried: it would have taken too long."

@@ -192,7 +192,8 @@ class Batcher:
 
     def _start(self) -> None:
         """Begin a run, unless this turn of the loop has brought more and the next may do so too."""
-        if self._seen < self._waiting < self._max_rows and time.monotonic() < self._patience:
+        more = self._together and self._seen < self._waiting < self._max_rows
+        if more and time.monotonic() < self._patience:
             self._next_turn()
         else:
             self._go_on()

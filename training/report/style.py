@@ -49,7 +49,8 @@ figcaption { font-size: .85rem; font-weight: 500; overflow-wrap: anywhere; }
 .key i { display: inline-block; width: .75em; height: .75em; margin-right: .35em; border-radius: 2px; }
 i.s1 { background: var(--s1); } i.s2 { background: var(--s2); } i.soft { opacity: .45; }
 svg { display: block; width: 100%; max-width: 30rem; height: auto; font-size: 12px; font-family: inherit; }
-svg text { fill: var(--muted); stroke: var(--card); stroke-width: 3; paint-order: stroke; } svg .label { font-size: 12.5px; }
+svg text { fill: var(--muted); stroke: var(--card); stroke-width: 3; paint-order: stroke; }
+svg .label { font-size: 12.5px; }
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--muted); }
 svg .rule { stroke: var(--muted); stroke-dasharray: 4 3; fill: none; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }

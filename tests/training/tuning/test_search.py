@@ -101,7 +101,7 @@ def test_a_mistake_that_no_choice_mends_ends_the_search() -> None:
     rows = replace(rows, train=replace(rows.train, y=-rows.train.y))
     logarithm = replace(config(), model={"hidden": (8,), "encoding": "standard", "log_target": True})
     study = optuna.create_study(direction="maximize")
-    with pytest.raises(DataError, match="logarithm"):
+    with pytest.raises(DataError, match="--log-target needs a target above 0"):
         searched(3, study, over=Space.of(logarithm, rows), rows=rows)
     assert counted(study) == []
 

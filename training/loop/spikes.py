@@ -118,8 +118,14 @@ class SpikeGuard:
 
     _NUMBERS = ("_lowest", "_skipped", "in_a_row", "far", "_accepted", "_since_rollback", "_restore")
 
-    def __init__(self) -> None:
+    def __init__(self, *, levels: bool = True) -> None:
+        """
+        Args:
+            levels: whether the level of accepted losses says something of the weights. Where rows are mixed,
+                it tells of the shares they are mixed in.
+        """
         self.incidents = Incidents()
+        self._levels = levels
         self._loss, self._norm = _Ordinary(), _Ordinary()
         self._lowest = math.inf
         self._skipped, self._accepted, self._since_rollback = 0.0, 0, SOON
@@ -156,7 +162,7 @@ class SpikeGuard:
             self._restore = 1.0
         if self._accepted % EVERY or len(self._loss.recent) < FIRST:
             return Verdict.TAKE
-        state = self._state()
+        state = self._state() if self._levels else _State.GOOD
         if state is not _State.GOOD and self._may_roll_back:
             self._roll_back(lasting=True, far=state is _State.LOST)
             return Verdict.ROLL_BACK

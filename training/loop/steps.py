@@ -55,7 +55,7 @@ class Stepper:
         self.network, self.schedule, self.step = network, schedule, 0
         self.after_step: Callable[[int], None] | None = None
         self.average = Average(network, config.ema) if config.ema else None
-        self.guard = SpikeGuard() if config.spike_guard else None
+        self.guard = SpikeGuard(levels=not config.mixup) if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
         self._mixing = Mixing(network, config) if config.mixup else None

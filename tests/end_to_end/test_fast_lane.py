@@ -82,7 +82,10 @@ def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     (folder / "made").rmdir()
     graphs.put(graphs.of_all_datatypes(), folder, "tensors")
     options = {"default_model": "people", "device": "cpu", "max_rows": 1000}
-    with running(folder, **options) as fast, running(folder, fast_lane=False, **options) as plain:
+    with (
+        running(folder, fast_lane=True, **options) as fast,
+        running(folder, fast_lane=False, **options) as plain,
+    ):
         assert fast.server.server_state.lane
         assert plain.server.server_state.lane is None
         yield Pair(fast, plain)
@@ -195,7 +198,7 @@ def test_keys_hold_there_too(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(KEY)
     body, options = b'{"inputs": [[1, 2]]}', {"api_key_file": tmp_path / "keys"}
     with (
-        running(tmp_path / "models", **options) as fast,
+        running(tmp_path / "models", fast_lane=True, **options) as fast,
         running(tmp_path / "models", fast_lane=False, **options) as plain,
     ):
         both = Pair(fast, plain)

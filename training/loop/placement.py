@@ -5,8 +5,8 @@ it does for minutes on end, a step takes half as long again: measured on two cor
 OMP_PROC_BIND would do the same, but for the whole life of the process and for all processes that it starts;
 here every thread gets its old freedom back in the end. Where anything is not as expected, nothing is done.
 
-On a core that others use too, a thread that may not leave it waits for them, and all others for it: measured
-beside three busy processes, an epoch of 4 s took 10 s. So the threads are set free as soon as they wait.
+On a core that others use too, a thread that may not leave it waits for them, and all others for it. So the
+threads are set free as soon as they wait.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -49,10 +49,6 @@ class Rows:
         """The same rows on a device."""
         weight = None if self.weight is None else self.weight.to(device)
         return _unchecked(tuple(tensor.to(device) for tensor in self.inputs), self.y.to(device), weight)
-
-    def with_weight(self, weight: Tensor | None) -> Rows:
-        """The same rows, weighted otherwise."""
-        return replace(self, weight=weight)
 
     def check(self, purpose: str) -> None:
         """Refuse what no network can learn from.

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from training import data_flags as flags
-from training import loop_flags, model_flags
+from training import extras, loop_flags, model_flags
 from training.config import RunConfig
-from training.errors import ConfigError
 
 
 def train(
@@ -183,11 +182,7 @@ def _run(config: RunConfig) -> None:
 
 
 def _require_extra() -> None:
-    try:
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'foldserve[train,cpu]'") from error
+    extras.require("train,cpu", "onnxscript", "torch")
 
 
 def _name(data: list[Path] | None, dataset: str | None) -> str:

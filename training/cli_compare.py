@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from training import data_flags as flags
-from training import loop_flags, model_flags
+from training import extras, loop_flags, model_flags
 from training.config import RunConfig
 from training.errors import ConfigError
 
@@ -119,10 +119,9 @@ def _run(config: RunConfig, seeds: int, rates: str | None, output: Path) -> None
     _require_extra()
     from rich.console import Console
 
-    from training.comparison import RATES, Grid, Summary, compare, page, pictures, table
+    from training.comparison import RATES, Grid, Summary, compare, page, table
     from training.progress import TrialsProgress
 
-    pictures.require_matplotlib()
     _check_writable(output)
     grid = Grid(RATES if rates is None else _rates(rates), seeds)
     console = Console()
@@ -148,11 +147,7 @@ def _rates(text: str) -> tuple[float, ...]:
 
 
 def _require_extra() -> None:
-    try:
-        import scipy  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"{error.name} is not installed: pip install 'foldserve[train,cpu]'") from error
+    extras.require("compare,train,cpu", "scipy", "torch", "matplotlib.figure")
 
 
 def _check_writable(path: Path) -> None:

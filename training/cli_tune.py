@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from training import data_flags, loop_flags, model_flags
+from training import data_flags, extras, loop_flags, model_flags
 from training.cli import train
 from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError, TrainingError
@@ -69,16 +69,17 @@ def _run(console: Console, config: RunConfig, limits: Limits, path: Path) -> Out
     from training.tuning.progress import TuningProgress
     from training.tuning.search import search
     from training.tuning.space import Space
-    from training.tuning.study import open_study, ranked
+    from training.tuning.study import alone, open_study, ranked
     from training.tuning.summary import counts_of, table_of
 
     splits = load(config.data, config.seed)
     show(console, splits)
     space = Space.of(config, splits)
-    study = open_study(path, space, splits)
-    with TuningProgress(console) as progress:
-        watch, observe = progress.standing, progress.epoch
-        search(study, space, splits, limits, path=path, watch=watch, observe=observe)
+    with alone(path):
+        study = open_study(path, space, splits)
+        with TuningProgress(console) as progress:
+            watch, observe = progress.standing, progress.epoch
+            search(study, space, splits, limits, path=path, watch=watch, observe=observe)
     best = space.config(ranked(study)[0].params)
     console.print(table_of(study, space))
     console.print(f"{counts_of(study)}; {_pictures(study, path)}", soft_wrap=True)
@@ -147,14 +148,7 @@ def _asked(given: dict[str, Any], usual: ModelConfig | LoopConfig) -> dict[str, 
 
 
 def _require_extra() -> None:
-    try:
-        import onnxscript  # noqa: F401
-        import optuna  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"{error.name} is not installed: pip install 'foldserve[tune,train,cpu]'"
-        ) from error
+    extras.require("tune,train,cpu", "onnxscript", "optuna", "torch")
 
 
 def _signature() -> inspect.Signature:

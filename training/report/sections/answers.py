@@ -150,7 +150,7 @@ def importance(all_facts: Facts) -> Html:
         "neither seems to matter."
     )
     if found.left_out:
-        told += f" {found.left_out:,} columns, drawn by chance, were not tried: it would have taken too long."
+        told += f" {found.left_out:,} columns, drawn by chance, were not tried."
     parts = [paragraph(told), table(headings, rows[:MOST_COLUMNS], (2, 3))]
     if len(rows) > MOST_COLUMNS:
         others = table(headings, rows[MOST_COLUMNS:], (2, 3))

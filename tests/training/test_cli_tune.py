@@ -28,7 +28,7 @@ def test_tune_publishes_the_best_and_prints_flags_that_parse_back(
     assert output.rstrip().endswith(f"published {tmp_path}/wine/1/model.onnx")
     flags = next(line for line in output.splitlines() if line.startswith("the best: "))
     runs: list[RunConfig] = []
-    monkeypatch.setattr(cli, "_run", runs.append)
+    monkeypatch.setattr(cli, "_run", lambda config, *_: runs.append(config))
     words = shlex.split(flags.removeprefix("the best: "))
     assert call(cli.train, "--dataset", "wine", *words)[0] == 0
     assert published[0].model.items() <= runs[0].model.items()

@@ -7,6 +7,7 @@ doors read rows of columns; `Signature.inputs` says which of them go into which 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ NUMERIC = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", 
 FLOATS = frozenset({"float16", "float32", "float64"})
 BOOL, TEXT = "bool", "string"
 
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+"""An integer as `str` writes it: "007" and "+1" are texts."""
+
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
 """An array for each graph input; the first dimension of each is the rows."""
@@ -36,11 +40,14 @@ class Column(NamedTuple):
     Attributes:
         dtype: what its values become: a NumPy dtype of numbers, "bool" or "string".
         missing: whether null is accepted. It reaches the graph as NaN, or as the empty text.
+        codes: whether the texts that the model knows have integers among them, such as "7756"; then an
+            integer stands for its digits.
     """
 
     name: str
     dtype: str
     missing: bool = False
+    codes: bool = False
 
 
 class Input(NamedTuple):
@@ -186,7 +193,10 @@ def _described(
         raise ValueError(f"its metadata name {len(features)} features, its graph takes {taken}")
     places = _by_name(inputs, features) or _by_kind(inputs, widths, features)
     dtypes = {place: spec.dtype for spec in inputs for place in places[spec.name]}
-    columns = [Column(f.name, dtypes[i], _may_miss(f, dtypes[i])) for i, f in enumerate(features)]
+    columns = [
+        Column(f.name, dtypes[i], _may_miss(f, dtypes[i]), dtypes[i] == TEXT and _has_codes(f))
+        for i, f in enumerate(features)
+    ]
     blocks = [Input(s.name, s.dtype, places[s.name], len(s.shape) == 1) for s in inputs]
     return tuple(blocks), tuple(columns)
 
@@ -218,6 +228,10 @@ def _may_miss(feature: Feature, dtype: str) -> bool:
     if feature.missing and dtype not in FLOATS and dtype != TEXT:
         raise ValueError(f"feature {feature.name!r} may be missing, but {dtype} has no value for that")
     return feature.missing
+
+
+def _has_codes(feature: Feature) -> bool:
+    return any(_INTEGER.fullmatch(text) for text in feature.categories or ())
 
 
 def _outputs(outputs: Sequence[TensorSpec], rows: int | None) -> tuple[str, ...]:

@@ -142,10 +142,10 @@ def one_input_per_column() -> onnx.ModelProto:
     return model
 
 
-def numeric_and_categorical(properties: dict[str, str]) -> onnx.ModelProto:
+def numeric_and_categorical(properties: dict[str, str], known: Sequence[str] = CITIES) -> onnx.ModelProto:
     """What `foldserve train` makes of a mixed table: numbers in one input, texts in another. A missing number
     counts as 100, a missing text as 10, an unknown one as −1."""
-    texts = ["", *CITIES]
+    texts = ["", *known]
     nodes = [
         helper.make_node("IsNaN", ["numeric"], ["gaps"]),
         helper.make_node("Where", ["gaps", "hundred", "numeric"], ["numbers"]),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from training import data_flags, loop_flags, model_flags
-from training.cli import train
-from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
+from training import data_flags, extras, loop_flags, model_flags
+from training.config import LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError, TrainingError
+from training.model_flags import Flags
+from training.run_flags import PLACE, run_config, taking
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from training.pipeline import Outcome
     from training.tuning.search import Limits
 
-_DATA = {field.name for field in fields(DataConfig)} - {"source"}
-_MODEL = {field.name for field in fields(ModelConfig)}
-_LOOP = {field.name for field in fields(LoopConfig)}
-
-_OWN = {
+_OWN: Flags = {
     "trials": (Annotated[int, typer.Option(help="of the whole study, with those of earlier searches")], 50),
     "timeout": (Annotated[float | None, typer.Option(help="seconds after which no more is tried")], None),
     "study": (
@@ -44,6 +40,7 @@ class StoppedSearchError(TrainingError):
     exit_code = 130
 
 
+@taking(_OWN, data_flags.FLAGS, model_flags.FLAGS, loop_flags.FLAGS, PLACE)
 def tune(*, trials: int, timeout: float | None, study: Path | None, **given: Any) -> None:
     """Search for better choices than the defaults on validation rows; train and publish the best."""
     _require_extra()
@@ -51,7 +48,10 @@ def tune(*, trials: int, timeout: float | None, study: Path | None, **given: Any
 
     from training.tuning.search import Limits
 
-    config = _config(**given)
+    config = run_config(given)
+    config = replace(
+        config, model=_asked(config.model, ModelConfig()), loop=_asked(config.loop, LoopConfig())
+    )
     path = study or config.models_dir / ".tuning" / f"{config.name}.sqlite3"
     console = Console()
     with _going_on(path):
@@ -69,16 +69,17 @@ def _run(console: Console, config: RunConfig, limits: Limits, path: Path) -> Out
     from training.tuning.progress import TuningProgress
     from training.tuning.search import search
     from training.tuning.space import Space
-    from training.tuning.study import open_study, ranked
+    from training.tuning.study import alone, open_study, ranked
     from training.tuning.summary import counts_of, table_of
 
     splits = load(config.data, config.seed)
     show(console, splits)
     space = Space.of(config, splits)
-    study = open_study(path, space, splits)
-    with TuningProgress(console) as progress:
-        watch, observe = progress.standing, progress.epoch
-        search(study, space, splits, limits, path=path, watch=watch, observe=observe)
+    with alone(path):
+        study = open_study(path, space, splits)
+        with TuningProgress(console) as progress:
+            watch, observe = progress.standing, progress.epoch
+            search(study, space, splits, limits, path=path, watch=watch, observe=observe)
     best = space.config(ranked(study)[0].params)
     console.print(table_of(study, space))
     console.print(f"{counts_of(study)}; {_pictures(study, path)}", soft_wrap=True)
@@ -113,31 +114,7 @@ def _going_on(path: Path) -> Iterator[None]:
         raise StoppedSearchError(f"stopped; {path} keeps the trials, and the same command goes on") from error
 
 
-def _config(
-    data: list[Path] | None,
-    dataset: str | None,
-    name: str | None,
-    models_dir: Path,
-    lr: float | None,
-    ensemble: int = 1,
-    report: bool = True,
-    **given: Any,
-) -> RunConfig:
-    of_data, of_model, of_loop = (
-        {key: value for key, value in given.items() if key in known} for known in (_DATA, _MODEL, _LOOP)
-    )
-    return RunConfig(
-        data_flags.data_config(data, dataset, **of_data),
-        name or dataset or (data[0].name.split(".")[0] if data else "model"),
-        _asked(model_flags.model_fields(**of_model), ModelConfig()),
-        _asked(loop_flags.loop_fields(learning_rate=lr, **of_loop), LoopConfig()),
-        models_dir,
-        ensemble=ensemble,
-        report=report,
-    )
-
-
-def _asked(given: dict[str, Any], usual: ModelConfig | LoopConfig) -> dict[str, Any]:
+def _asked(given: Mapping[str, Any], usual: ModelConfig | LoopConfig) -> dict[str, Any]:
     """Without switches that stand as usual."""
     return {
         name: value
@@ -147,32 +124,4 @@ def _asked(given: dict[str, Any], usual: ModelConfig | LoopConfig) -> dict[str, 
 
 
 def _require_extra() -> None:
-    try:
-        import onnxscript  # noqa: F401
-        import optuna  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"{error.name} is not installed: pip install 'foldserve[tune,train,cpu]'"
-        ) from error
-
-
-def _signature() -> inspect.Signature:
-    """Its own flags, and those of `train` that describe a run."""
-    hints = get_type_hints(train, include_extras=True)
-    known = _DATA | _MODEL | _LOOP | {"data", "dataset", "name", "models_dir", "lr"}
-    flags = _OWN | {
-        name: (hints[name], parameter.default)
-        for name, parameter in inspect.signature(train).parameters.items()
-        if name in known
-    }
-    tune.__annotations__ = {name: kind for name, (kind, _) in flags.items()}
-    return inspect.Signature(
-        [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for name, (kind, default) in flags.items()
-        ]
-    )
-
-
-tune.__signature__ = _signature()  # type: ignore[attr-defined]
+    extras.require("tune,train,cpu", "onnxscript", "optuna", "torch")

@@ -9,6 +9,7 @@ import typer
 
 from training.config import DataConfig, Task
 from training.errors import ConfigError
+from training.model_flags import Flags
 
 _PANEL = "Data"
 
@@ -44,6 +45,28 @@ DropMissingTarget = Annotated[
 Validation = Annotated[float, _option("share of all rows for early stopping")]
 TestShare = Annotated[float | None, _option("share of all rows for the test [as for --validation]")]
 SplitSeed = Annotated[int | None, _option("of the choice of these rows [--seed]")]
+
+FLAGS: Flags = {
+    "data": (Data, None),
+    "target": (Target, None),
+    "dataset": (Dataset, None),
+    "test": (Test, None),
+    "task": (TaskName, "auto"),
+    "categorical": (Categorical, None),
+    "numeric": (Numeric, None),
+    "drop": (Drop, None),
+    "missing": (Missing, None),
+    "columns": (Columns, None),
+    "header": (Header, None),
+    "delimiter": (Delimiter, None),
+    "skip_lines": (SkipLines, None),
+    "weight": (Weight, None),
+    "drop_missing_target": (DropMissingTarget, False),
+    "validation": (Validation, 0.15),
+    "test_share": (TestShare, None),
+    "split_seed": (SplitSeed, None),
+}
+"""Parameter, annotation and default, in the order in which they are shown."""
 
 
 def data_config(

@@ -9,7 +9,7 @@ import typer
 
 from training import config
 from training.errors import ConfigError
-from training.model_flags import check_choices
+from training.model_flags import Flags, check_choices
 
 Epochs = Annotated[int | None, typer.Option(help="passes over the rows [by their number]")]
 BatchSize = Annotated[
@@ -46,6 +46,30 @@ RateFinder = Annotated[
     Path | None,
     typer.Option("--lr-finder", help="try all learning rates instead, plot them to this SVG file"),
 ]
+
+FLAGS: Flags = {
+    "epochs": (Epochs, None),
+    "batch_size": (BatchSize, None),
+    "learning_rate": (Rate, None),
+    "weight_decay": (WeightDecay, None),
+    "optimizer": (Optimizer, None),
+    "schedule": (Schedule, None),
+    "warm_up": (WarmUp, None),
+    "ema": (Ema, None),
+    "exact_statistics": (ExactStatistics, True),
+    "mixup": (Mixup, None),
+    "label_smoothing": (LabelSmoothing, None),
+    "clip": (Clip, None),
+    "class_weight": (ClassWeight, None),
+    "loss": (RegressionLoss, None),
+    "spike_guard": (SpikeGuard, True),
+    "threads": (Threads, None),
+    "device": (Device, None),
+    "precision": (Precision, None),
+    "patience": (Patience, None),
+    "seed": (Seed, 0),
+}
+"""Parameter, annotation and default: each is a field of `LoopConfig`."""
 
 _CHOICES: dict[str, Any] = {
     "optimizer": config.OptimizerName,

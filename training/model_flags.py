@@ -9,6 +9,9 @@ import typer
 from training import config
 from training.errors import ConfigError
 
+Flags = dict[str, tuple[Any, Any]]
+"""A command's parameters: the annotation, which Typer reads, and the default of each."""
+
 Encoding = Annotated[
     str | None,
     typer.Option(help="of numbers: auto, standard, robust, bins, bins-relu or periodic [auto]"),
@@ -32,6 +35,24 @@ BatchNorm = Annotated[bool, typer.Option(help="normalise the hidden layers")]
 Dropout = Annotated[float | None, typer.Option(help="share of units dropped in training [0.1 or 0.3]")]
 LogTarget = Annotated[bool, typer.Option("--log-target", help="learn the logarithm of the target")]
 Calibrate = Annotated[bool, typer.Option(help="choose a temperature of the logits on validation rows")]
+
+FLAGS: Flags = {
+    "encoding": (Encoding, None),
+    "bins": (Bins, None),
+    "encoding_rate": (EncodingRate, None),
+    "hidden": (Hidden, None),
+    "activation": (Activation, None),
+    "residual": (Residual, False),
+    "initialisation": (Initialisation, None),
+    "moments": (Moments, None),
+    "epsilon": (Epsilon, None),
+    "momentum": (Momentum, None),
+    "batch_norm": (BatchNorm, True),
+    "dropout": (Dropout, None),
+    "log_target": (LogTarget, False),
+    "calibrate": (Calibrate, True),
+}
+"""Parameter, annotation and default: each is a field of `ModelConfig`."""
 
 _CHOICES: dict[str, Any] = {
     "encoding": config.EncodingName,

@@ -34,7 +34,7 @@ _ADVICE = {
 def show(console: Console, splits: Splits) -> None:
     """Print what was read and what will be done with it."""
     for note in splits.notes:
-        console.print(Text(note))
+        console.print(Text(note), soft_wrap=True)
     console.print(schema_table(splits.schema))
     kinds = f"{len(splits.classes)} classes" if splits.classes else "a number"
     train, validation, test = (len(rows) for rows in (splits.train, splits.validation, splits.test))

@@ -18,6 +18,7 @@ from service.signature import BOOL, FLOATS, NUMERIC, TEXT, Column, Signature
 Schema = dict[str, Any]
 
 _MOST_CATEGORIES = 20
+_CODE = {"type": "integer", "minimum": -(2**53), "maximum": 2**53}
 _NUMBER_OR_NAN = {"type": ["number", "null"], "description": "null for NaN and infinities"}
 
 
@@ -115,9 +116,8 @@ def _values(signature: Signature, metadata: ModelMetadata | None) -> list[Schema
 
 
 def _value(column: Column, feature: Feature | None) -> Schema:
-    schema: Schema = reference(column.dtype)
-    if column.missing:
-        schema = {"anyOf": [schema, {"type": "null"}]}
+    others = [_CODE] * column.codes + [{"type": "null"}] * column.missing
+    schema: Schema = {"anyOf": [reference(column.dtype), *others]} if others else reference(column.dtype)
     if feature is not None and (said := _said(feature)):
         schema["description"] = said
     return schema

@@ -55,9 +55,20 @@ def values(series: pl.Series, signature: Signature, index: int, *, typed: bool) 
 
 
 def _texts(series: pl.Series, signature: Signature, index: int) -> Array:
-    if series.dtype != pl.String:
+    column, dtype = signature.column(index), series.dtype
+    if column.codes and dtype.is_integer():
+        series = series.cast(pl.String)
+    elif column.codes and dtype.is_float():
+        return _codes(series, column)
+    elif dtype != pl.String:
         _refuse_first(series, signature, index)
     return np.array(series.fill_null("").to_list(), object)
+
+
+def _codes(series: pl.Series, column: Column) -> Array:
+    """The digits of whole floats; pandas makes floats of integers where some are missing."""
+    given = series.fill_nan(None).to_list()
+    return np.array([rules.value(item, column, row, f"row {row}") for row, item in enumerate(given)], object)
 
 
 def _truths(series: pl.Series, signature: Signature, index: int) -> Array:

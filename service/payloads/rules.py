@@ -32,6 +32,7 @@ def check_names(given: Collection[str], signature: Signature, place: str, where:
 
 Value = bool | int | float | str
 _NOTHING = (0.0, 0.0)
+_WHOLE_FLOATS = 2.0**53
 
 
 def value(given: Any, column: Column, row: int, where: str, at: int | str | None = None) -> Value:
@@ -70,13 +71,24 @@ def _place(where: str, at: int | str) -> str:
 
 def _text(given: Any, column: Column, row: int, where: str) -> str:
     place = f"row {row}, feature {show(column.name)}"
+    if column.codes and (digits := _digits(given)) is not None:
+        return digits
     if not isinstance(given, str):
-        raise invalid(f"{place}: expected text, got {kind(given)}{_hint(given)}", given, "text", where)
+        wanted = "text or an integer" if column.codes else "text"
+        raise invalid(f"{place}: expected {wanted}, got {kind(given)}{_hint(given)}", given, wanted, where)
     try:
         given.encode()
     except UnicodeEncodeError:
         raise invalid(f"{place}: {show(given)} is not Unicode", given, "Unicode", where) from None
     return given
+
+
+def _digits(given: Any) -> str | None:
+    """An integer in decimal, 7756.0 too; None for what is none. Beyond 2**53 a float stands for several."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    whole = isinstance(given, int) or (given.is_integer() and abs(given) <= _WHOLE_FLOATS)
+    return str(int(given)) if whole else None
 
 
 def _flag(given: Any, column: Column, row: int, where: str) -> bool:

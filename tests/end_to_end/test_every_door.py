@@ -57,7 +57,31 @@ def table(folder: Path) -> Path:
     return graphs.put(graphs.linear(weight, weight[0], softmax=True, properties=properties), folder, "m")
 
 
-MODELS = {"people": (people, PEOPLE), "mixed": (mixed, MIXED), "table": (table, NUMBERS)}
+CODES = ["7756", "-3", "0"]
+SAID = ["7756", "-3", None, "12", "0"]
+"""12 is a code that the model does not know."""
+
+
+def coded(folder: Path) -> Path:
+    features = (
+        Feature(name="n0"),
+        Feature(name="c1", kind="categorical", categories=tuple(CODES), missing=True),
+        Feature(name="n2"),
+    )
+    document = metadata(3).model_copy(update={"features": features}).model_dump_json()
+    return graphs.put(graphs.numeric_and_categorical(graphs.metadata_property(document), CODES), folder, "m")
+
+
+def in_codes(codes: list[Any]) -> pl.DataFrame:
+    return pl.DataFrame({"n0": [1.5, -2.0, 0.0, 3.0, 1.0], "c1": codes, "n2": [2, 1, 0, 5, 7]})
+
+
+MODELS = {
+    "people": (people, PEOPLE),
+    "mixed": (mixed, MIXED),
+    "coded": (coded, in_codes([7756, -3, None, 12, 0]).to_dicts()),
+    "table": (table, NUMBERS),
+}
 
 
 def forms(rows: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -86,11 +110,11 @@ def tensors(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The inputs of the v2 door, in JSON where JSON can say them."""
     if name == "table":
         return [tensor("x", "FP32", [list(row.values()) for row in rows])]
-    if name == "mixed":
+    if name in ("mixed", "coded"):
         numbers = [[float("nan") if row[n] is None else row[n] for n in ("n0", "n2")] for row in rows]
         return [
             tensor("numeric", "FP32", numbers),
-            tensor("categorical", "BYTES", [[r["c1"] or ""] for r in rows]),
+            tensor("categorical", "BYTES", [["" if r["c1"] is None else str(r["c1"])] for r in rows]),
         ]
     kinds = {"age": "FP32", "score": "FP64", "vip": "BOOL", "city": "BYTES"}
     found = [tensor(name, kind, [[row[name]] for row in rows]) for name, kind in kinds.items()]
@@ -184,6 +208,50 @@ def same_frame(frame: pl.DataFrame, expected: dict[str, Any]) -> None:
 def same_bits(values: list[list[float]]) -> Any:
     """JSON's shortest digits as the float32 they stand for."""
     return np.array(values, np.float32).tolist()
+
+
+@pytest.mark.parametrize("number", [int, float], ids=["integers", "whole floats"])
+async def test_an_integer_says_the_same_as_its_digits_where_categories_are_integers(
+    tmp_path: Path, serving: Serving, number: type
+) -> None:
+    path = coded(tmp_path)
+    texts = in_codes(SAID)
+    numbers = in_codes([None if text is None else number(text) for text in SAID])
+    async with serving(tmp_path) as client:
+        expected = (await client.post("/predict", json={"records": texts.to_dicts()})).json()
+        assert len({tuple(row) for row in expected["probabilities"]}) == len(SAID)
+        requests = [form for form in forms(numbers.to_dicts()) if number is int or not is_csv(form[1])]
+        for door, request in requests:
+            answer = await client.post(door, **request)
+            assert answer.status_code == 200, (door, request, answer.text)
+            assert answer.json()["predictions"] == expected["predictions"]
+            assert answer.json().get("probabilities", expected["probabilities"]) == expected["probabilities"]
+    numbers.write_parquet(tmp_path / "rows.parquet")
+    same_frame(predict_file(path, tmp_path / "rows.parquet").frame(), expected)
+
+
+def is_csv(request: dict[str, Any]) -> bool:
+    """A field of a CSV is a text as it stands: 7756.0 is not 7756."""
+    return bool(request.get("headers", {}).get("content-type") == CSV)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [(7756.5, "the number 7756.5"), (True, "the boolean true"), (1e300, "the number 1e+300")],
+)
+async def test_what_is_no_integer_is_no_category(
+    tmp_path: Path, serving: Serving, given: Any, shown: str
+) -> None:
+    coded(tmp_path)
+    codes = [given] * len(SAID)
+    message = f'row 0, feature "c1": expected text or an integer, got {shown}'
+    booleans = 'column "c1": expected numbers or text, got booleans'
+    async with serving(tmp_path) as client:
+        for door, request in forms(in_codes(codes).to_dicts()):
+            if not is_csv(request):
+                answer = await client.post(door, **request)
+                assert answer.status_code == (400 if door == "/invocations" else 422), (door, request)
+                assert answer.json()["error"] in (message, booleans), (door, request)
 
 
 async def test_npy_takes_one_table_of_numbers_only(tmp_path: Path, serving: Serving) -> None:

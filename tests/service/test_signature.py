@@ -73,6 +73,26 @@ def test_features_go_to_the_input_of_their_kind() -> None:
     assert all(column.missing for column in signature.columns)
 
 
+@pytest.mark.parametrize(
+    ("categories", "codes"),
+    [
+        (None, False),
+        ((), False),
+        (("Oslo",), False),
+        (("007", "+1", "1.0", "-0"), False),
+        (("Oslo", "7756"), True),
+        (("-3",), True),
+        (("0",), True),
+    ],
+)
+def test_texts_of_integers_are_codes(categories: tuple[str, ...] | None, codes: bool) -> None:
+    document = metadata(1).model_copy(
+        update={"features": (Feature(name="c", kind="categorical", categories=categories),)}
+    )
+    signature = read_signature([TensorSpec("c", "string", (None, 1))], [OUTPUT], document)
+    assert signature.columns == (Column("c", "string", codes=codes),)
+
+
 def test_one_input_of_text_or_truth_values_is_a_table_too() -> None:
     for dtype in ("string", "bool"):
         signature = read_signature([table(2, dtype)], [OUTPUT], None)

@@ -1,6 +1,7 @@
 """`foldserve compare` as a person calls it, without the process around it."""
 
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 
@@ -27,7 +28,6 @@ def run(options: str) -> str:
 
 
 def test_compare_prints_a_table_and_writes_a_page(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     rows = tmp_path / "rows.csv"
     rows.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 3},{i % 7 > 2}\n" for i in range(80)))
     out = tmp_path / "page.html"
@@ -51,10 +51,16 @@ def test_compare_prints_a_table_and_writes_a_page(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_trained(options: str, words: str) -> None:
-    pytest.importorskip("matplotlib")
     with pytest.raises(ConfigError, match=words) as caught:
         run(f"--dataset wine {options}")
     assert "\n" not in str(caught.value)
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    line = r"matplotlib is not installed: pip install 'foldserve\[compare,train,cpu\]'"
+    with pytest.raises(ConfigError, match=line):
+        run("--dataset wine --seeds 2")
 
 
 def test_the_command_is_registered() -> None:

@@ -6,25 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from service.errors import FoldserveError
+from tests.training.calls import call
 from training import cli, cli_tune, pipeline
 from training.config import RunConfig
 from training.tuning import search
 
 SMALL = ["--dataset", "wine", "--hidden", "8", "--encoding", "standard", "--epochs", "2", "--seed", "3"]
-
-
-def _call(command: object, *words: str | Path) -> tuple[int, str]:
-    """What the command prints; of an error its line, as `service.cli` shows it."""
-    app = typer.Typer()
-    app.command()(command)  # type: ignore[arg-type,type-var]
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(result.exception, FoldserveError):
-        return result.exception.exit_code, result.output + str(result.exception)
-    return result.exit_code, result.output
 
 
 def test_tune_publishes_the_best_and_prints_flags_that_parse_back(
@@ -33,16 +21,16 @@ def test_tune_publishes_the_best_and_prints_flags_that_parse_back(
     published: list[RunConfig] = []
     publish = pipeline.publish
     monkeypatch.setattr(pipeline, "publish", lambda run, *a: (published.append(run), publish(run, *a))[1])
-    code, output = _call(cli_tune.tune, *SMALL, "--models-dir", tmp_path, "--trials", "3")
+    code, output = call(cli_tune.tune, *SMALL, "--models-dir", tmp_path, "--trials", "3")
     assert code == 0, output
     assert "3 trials, 0 ended early, 0 diverged" in output
     assert "defaults" in output
     assert output.rstrip().endswith(f"published {tmp_path}/wine/1/model.onnx")
     flags = next(line for line in output.splitlines() if line.startswith("the best: "))
     runs: list[RunConfig] = []
-    monkeypatch.setattr(cli, "_run", runs.append)
+    monkeypatch.setattr(cli, "_run", lambda config, *_: runs.append(config))
     words = shlex.split(flags.removeprefix("the best: "))
-    assert _call(cli.train, "--dataset", "wine", *words)[0] == 0
+    assert call(cli.train, "--dataset", "wine", *words)[0] == 0
     assert published[0].model.items() <= runs[0].model.items()
     assert published[0].loop.items() <= runs[0].loop.items()
     assert {"learning_rate", "weight_decay", "mixup", "ema", "batch_size"} <= set(published[0].loop)
@@ -58,10 +46,10 @@ def test_a_second_call_has_no_more_to_try_and_publishes_again(
     monkeypatch.setattr(search, "train", lambda *a: (calls.append(a), train(*a))[1])
     study = tmp_path / "own.sqlite3"
     words = [*SMALL, "--models-dir", tmp_path, "--study", study, "--trials", "1"]
-    assert _call(cli_tune.tune, *words)[0] == _call(cli_tune.tune, *words)[0] == 0
+    assert call(cli_tune.tune, *words)[0] == call(cli_tune.tune, *words)[0] == 0
     assert len(calls) == 1
     assert (tmp_path / "wine" / "2" / "model.onnx").exists()
-    code, output = _call(cli_tune.tune, *words, "--clip", "1")
+    code, output = call(cli_tune.tune, *words, "--clip", "1")
     assert (code, "own.sqlite3 is a study of other rows or other flags" in output) == (2, True)
 
 
@@ -72,7 +60,7 @@ def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(search, "train", interrupted)
-    code, output = _call(cli_tune.tune, *SMALL, "--models-dir", tmp_path)
+    code, output = call(cli_tune.tune, *SMALL, "--models-dir", tmp_path)
     assert code == 130
     assert output.endswith(f"{tmp_path}/.tuning/wine.sqlite3 keeps the trials, and the same command goes on")
     assert not list(tmp_path.rglob("model.onnx"))
@@ -80,7 +68,7 @@ def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    code, output = _call(cli_tune.tune, *SMALL)
+    code, output = call(cli_tune.tune, *SMALL)
     assert (code, output) == (2, "optuna is not installed: pip install 'foldserve[tune,train,cpu]'")
 
 

@@ -48,7 +48,7 @@ def test_the_task_can_be_given(tmp_path: Path) -> None:
         (["a"] * 20, None, "is 'a' in every row; 2 classes needed"),
         ([0.5, 1.0] * 10, "classification", "has fractions"),
         (["a", "b"] * 10, "regression", "is text; a regression needs numbers"),
-        ([1.5], None, "1 training rows; Batch Normalization needs at least 2"),
+        ([1.5], None, "one row with a target; at least 2 are needed"),
     ],
 )
 def test_a_target_that_does_not_fit_is_refused(
@@ -230,8 +230,9 @@ def test_words_among_the_numbers_of_training_are_missing_in_the_test_too(tmp_pat
             r"row 61: empty is a missing target \('NA' counts as missing unless --missing",
         ),
         ("n,y\n1,\n2,\n", "every target is missing in column 'y'"),
-        ("n,y\n1,a\n", "target 'y' is 'a' in every row; 2 classes needed"),
-        ("n,y\n1,0.5\n", "no features are left beside the target 'y'; dropped were n .constant."),
+        ("n,y\n1,a\n", "rows.csv: one row with a target; at least 2 are needed"),
+        ("n,y\n1,a\n2,a\n", "target 'y' is 'a' in every row; 2 classes needed"),
+        ("n,y\n1,0.5\n1,0.6\n", "no features are left beside the target 'y'; dropped were n .constant."),
         ("y\na\nb\n", "no features are left beside the target 'y'"),
         ("n,y\n" + "".join(f"{i * i},t{i}\n" for i in range(40)), "has 40 classes in 40 rows"),
         ("n,y\n,a\n,b\n", "no features are left beside the target 'y'; dropped were n .empty."),
@@ -322,6 +323,16 @@ def test_a_test_file_need_not_have_what_is_left_out(tmp_path: Path) -> None:
         load(DataConfig(data, "y", table(tmp_path, "m,y\n1,a\n", "test.csv")), 0)
     with pytest.raises(DataError, match="no column named 'y'"):
         load(DataConfig(data, "y", table(tmp_path, "n,z\n1,a\n", "test.csv")), 0)
+
+
+def test_categories_that_only_the_test_has_are_named_and_count_as_unknown(tmp_path: Path) -> None:
+    data = table(tmp_path, "n,kind,y\n" + "".join(f"{i}.5,{'ab'[i % 2]},{i % 2}\n" for i in range(40)))
+    other = table(tmp_path, "n,kind,y\n1.5,c,0\n2.5,a,1\n3.5,,1\n1.5,d,0\n", "other.csv")
+    splits = load(DataConfig(data, "y", other), 0)
+    assert splits.test.categorical[:, 0].tolist() == [0, 2, 1, 0]
+    assert splits.notes == (
+        "other.csv: 2 rows with categories of 'kind' that training lacks, taken for unknown: 'c', 'd'",
+    )
 
 
 def test_several_test_files_are_one_test(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import fields
 import pytest
 
 from tests.processes import run
+from training import loop_flags, model_flags
 from training.cli import train
 from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError
@@ -15,12 +16,13 @@ def test_what_is_not_given_is_left_to_the_table() -> None:
 
 
 def test_every_option_of_the_loop_has_a_flag() -> None:
-    flags = set(inspect.signature(train).parameters) - {"lr"} | {"learning_rate"}
-    assert {field.name for field in fields(LoopConfig)} <= flags
+    assert {field.name for field in fields(LoopConfig)} == set(loop_flags.FLAGS)
+    assert set(loop_flags.FLAGS) <= set(inspect.signature(train).parameters)
 
 
 def test_every_option_of_the_model_has_a_flag() -> None:
-    assert {field.name for field in fields(ModelConfig)} <= set(inspect.signature(train).parameters)
+    assert {field.name for field in fields(ModelConfig)} == set(model_flags.FLAGS)
+    assert set(model_flags.FLAGS) <= set(inspect.signature(train).parameters)
 
 
 def test_a_batch_is_a_number_or_full() -> None:

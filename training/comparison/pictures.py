@@ -14,7 +14,6 @@ from training.comparison import wording
 from training.comparison.comparison import Comparison
 from training.comparison.summary import Face, Setting, Summary
 from training.comparison.trials import PERCENTILES, Look, Run
-from training.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,18 +26,6 @@ GAP = 0.07
 """Between two names of lines, as a share of the panel's height."""
 
 DASHES = {True: "-", False: (0, (5, 1.5))}
-
-
-def require_matplotlib() -> None:
-    """Before anything is computed.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ConfigError("matplotlib is not installed: pip install matplotlib") from error
 
 
 def curves(summary: Summary) -> str:

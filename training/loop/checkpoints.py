@@ -7,6 +7,7 @@ leaves the one or the other. A state knows the run that it belongs to.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -39,14 +40,22 @@ class Checkpoint:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
-                torch.save({"version": VERSION, "identity": self._identity, "state": dict(state)}, file)
+                file.write(self._packed(state))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk by a RuntimeError
+        except OSError as error:
             new.unlink(missing_ok=True)
-            reason = str(error).splitlines()[0]
-            raise TrainingError(f"the checkpoint {self._path} cannot be written: {reason}") from error
+            reason = error.strerror or error
+            raise TrainingError(
+                f"the checkpoint {self._path} cannot be written: {reason}; nothing was published"
+            ) from error
+
+    def _packed(self, state: Mapping[str, Any]) -> memoryview:
+        """In memory first: of a full disk torch says "unexpected pos" and a line of its source."""
+        buffer = io.BytesIO()
+        torch.save({"version": VERSION, "identity": self._identity, "state": dict(state)}, buffer)
+        return buffer.getbuffer()
 
     def read(self) -> dict[str, Any] | None:
         """The state, or None where there is none yet.

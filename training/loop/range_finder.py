@@ -17,8 +17,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training import extras
 from training.config import LoopConfig, Task
-from training.errors import ConfigError, DataError
+from training.errors import DataError
 from training.loop.batches import batches
 from training.loop.devices import choose
 from training.loop.fit import prepared
@@ -106,10 +107,9 @@ def plot(curve: RateCurve, path: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("matplotlib is not installed: pip install matplotlib") from error
+    extras.require("compare,train,cpu", "matplotlib.figure")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(curve.rates, curve.losses, color="#2563a8")

@@ -24,16 +24,25 @@ FADED = 3
 Look = Callable[[Epoch], float]
 
 
-def curve(fits: Sequence[FitResult], looks: Sequence[tuple[str, str, Look]], caption: str, unit: str) -> Html:
+def curve(
+    fits: Sequence[FitResult],
+    looks: Sequence[tuple[str, str, Look]],
+    caption: str,
+    unit: str,
+    *,
+    logarithmic: bool | None = None,
+) -> Html:
     """Something of each epoch, of each member; the best epoch is marked.
 
     Args:
         looks: class, name and value of each line.
+        logarithmic: None for steep ones.
     """
     values = [[look(epoch) for epoch in fit.epochs] for fit in fits for _, _, look in looks]
     longest = max(len(fit.epochs) for fit in fits)
-    y = upwards(np.concatenate(values), unit, logarithmic=_steep(np.concatenate(values)))
-    plot = Plot(across([1, longest], "epoch", exact=True), y, caption)
+    joined = np.concatenate(values)
+    y = upwards(joined, unit, logarithmic=_steep(joined) if logarithmic is None else logarithmic)
+    plot = Plot(across([1, longest], "epoch", exact=True, whole=True), y, caption)
     thin = " thin" if len(fits) > FADED else ""
     for fit in fits:
         plot.upright(fit.best, f"best: {fit.best}" if len(fits) == 1 else "")
@@ -55,7 +64,9 @@ def histogram(
     bins = int(np.clip(2 * np.sqrt(given.size), FEWEST_BINS, MOST_BINS))
     edges = space(x.low, x.high, bins + 1)
     counts, _ = np.histogram(given, edges)
-    plot = Plot(x, upwards([0, max(counts.max(initial=0), 1) * 1.05], "count", exact=True), caption)
+    plot = Plot(
+        x, upwards([0, max(counts.max(initial=0), 1) * 1.05], "count", exact=True, whole=True), caption
+    )
     plot.bars(edges, counts, kind)
     return figure(plot.svg(), caption)
 
@@ -85,21 +96,21 @@ def errors_by_prediction(residuals: Residuals) -> Html:
 
 def reliability(found: Reliability) -> Html:
     """The share of right labels in each bin; the dashed line is where it equals the probability."""
-    caption = "Share of right labels by probability"
+    caption = "Right labels by probability"
     plot = Plot(
         across([0, 1], "highest probability", exact=True), upwards([0, 1], "right", exact=True), caption
     )
     plot.bars(np.linspace(0, 1, BINS + 1), np.nan_to_num(found.right), "s1 soft")
     plot.dots(found.confidence, found.right, "s2")
     plot.segment([0, 1], [0, 1])
-    legend = [("s1 soft", "share right"), ("s2", "at the bin's mean probability")]
+    legend = [("s1 soft", "share right"), ("s2", "at the bin's mean")]
     return figure(plot.svg(), caption, legend)
 
 
 def confidence(found: Reliability) -> Html:
     """How many rows each bin has."""
     caption = "Rows by probability"
-    y = upwards([0, max(found.counts.max(), 1) * 1.05], "rows", exact=True)
+    y = upwards([0, max(found.counts.max(), 1) * 1.05], "rows", exact=True, whole=True)
     plot = Plot(across([0, 1], "highest probability", exact=True), y, caption)
     plot.bars(np.linspace(0, 1, BINS + 1), found.counts, "s1")
     return figure(plot.svg(), caption)

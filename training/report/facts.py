@@ -52,8 +52,7 @@ class Facts:
         """
         codebook = Codebook(splits.categorical_columns)
         answers = Answers.of(predictor, codebook, splits)
-        seconds = sum(epoch.seconds for fit in fits for epoch in fit.epochs)
         logarithm = bool(metadata.hyperparameters.get("log_target", False))
-        found = importance(predictor, codebook, splits, answers.split, seconds, logarithm=logarithm)
+        found = importance(predictor, codebook, splits, answers.split, logarithm=logarithm)
         active = activities(predictor, codebook, splits.train)
         return cls(name, splits, fits, metadata, answers, found, statistics(predictor), active)

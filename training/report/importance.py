@@ -6,7 +6,6 @@ use another column that says the same, and then neither seems to matter.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,10 +21,9 @@ MOST_ROWS = 2000
 FEWEST_ROWS = 200
 REPEATS = 5
 
-SECONDS = 0.5
-"""It may take so long, or a fiftieth of what training took, if that is longer, but never more than 20 s."""
-SHARE = 0.02
-MOST_SECONDS = 20.0
+BUDGET = 200_000
+"""Rows that are answered in all: rows × columns × repeats. It counts no seconds, for a page shows the same on
+every machine."""
 
 Score = Callable[[NDArray[np.float32], NDArray[np.int64]], float]
 
@@ -62,51 +60,59 @@ class Importance:
     left_out: int = 0
 
 
-def importance(
-    predictor: Predictor, codebook: Codebook, splits: Splits, split: Split, trained: float, *, logarithm: bool
-) -> Importance:
-    """Of every column, on rows of one split.
+@dataclass(frozen=True)
+class Share:
+    """How much of a table is tried."""
 
-    Fewer rows and repeats are taken where the model is slow; where even that is too slow, some columns.
+    rows: int
+    columns: int
+    repeats: int
+
+    @classmethod
+    def of(cls, rows: int, columns: int) -> Share:
+        """Within the budget repeats are given up first, then rows down to the fewest, then columns."""
+        columns = max(columns, 1)
+        taken = min(rows, MOST_ROWS, max(FEWEST_ROWS, BUDGET // columns))
+        answered = max(taken, 1)
+        tried = min(columns, max(1, BUDGET // answered))
+        return cls(taken, tried, min(REPEATS, max(1, BUDGET // (answered * tried))))
+
+
+def importance(
+    predictor: Predictor, codebook: Codebook, splits: Splits, split: Split, *, logarithm: bool
+) -> Importance:
+    """Of every column, on rows of one split; of a very wide table of some columns, drawn by chance.
 
     Args:
-        trained: the seconds that training took.
         logarithm: the error is that of logarithms.
     """
     draws = np.random.default_rng(0)
-    rows = split.rows(draws.permutation(len(split))[:MOST_ROWS])
-    budget = min(max(SECONDS, SHARE * trained), MOST_SECONDS)
-    deadline = time.monotonic() + budget
+    share = Share.of(len(split), len(splits.columns))
+    rows = split.rows(draws.permutation(len(split))[: share.rows])
 
     def error(numeric: NDArray[np.float32], codes: NDArray[np.int64]) -> float:
         outputs = answers_for(predictor, codebook, numeric, codes)
         return _error(outputs, rows, logarithm=logarithm)
 
-    started = time.perf_counter()
-    error(rows.numeric, rows.categorical)
-    affordable = budget / ((time.perf_counter() - started) * max(len(splits.columns), 1))
-    repeats = int(np.clip(affordable, 1, REPEATS))
-    if affordable < 1:
-        rows = rows.rows(np.arange(min(len(rows), max(FEWEST_ROWS, int(affordable * len(rows))))))
     base = error(rows.numeric, rows.categorical)
-    rises = _rises(error, rows, splits, draws, repeats, deadline)
+    rises = _rises(error, rows, splits, draws, share)
     columns = [_column(name, np.array(errors) - base) for name, errors in rises.items()]
     columns.sort(key=lambda column: -column.rise)
     measure = _measure(splits, logarithm=logarithm)
-    return Importance(tuple(columns), measure, base, len(rows), repeats, len(splits.columns) - len(columns))
+    return Importance(
+        tuple(columns), measure, base, len(rows), share.repeats, len(splits.columns) - len(columns)
+    )
 
 
 def _rises(
-    error: Score, rows: Split, splits: Splits, draws: np.random.Generator, repeats: int, deadline: float
+    error: Score, rows: Split, splits: Splits, draws: np.random.Generator, share: Share
 ) -> dict[str, list[float]]:
-    """The errors with each column shuffled; columns in an order of chance, for time may end."""
+    """The errors with each column shuffled."""
     places = _places(splits)
     found: dict[str, list[float]] = {}
-    for number in draws.permutation(len(places)):
-        if found and time.monotonic() > deadline:
-            break
+    for number in draws.permutation(len(places))[: share.columns]:
         name, kind, place = places[number]
-        orders = [draws.permutation(len(rows)) for _ in range(repeats)]
+        orders = [draws.permutation(len(rows)) for _ in range(share.repeats)]
         found[name] = [error(*_shuffled(rows, kind, place, order)) for order in orders]
     return found
 

@@ -15,6 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 68, 14, 14, 46
 TICKS = 5
 """About so many marks on an axis."""
 
+FEWEST_TICKS = 3
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -22,6 +24,7 @@ class Axis:
 
     Attributes:
         start, end: the places of the lowest and the highest value.
+        whole: values between whole numbers say nothing, so only those are marked.
     """
 
     low: float
@@ -30,6 +33,7 @@ class Axis:
     end: float
     label: str = ""
     logarithmic: bool = False
+    whole: bool = False
 
     def place(self, values: ArrayLike) -> NDArray[np.float64]:
         """Shape: (...) → (...)."""
@@ -42,23 +46,30 @@ class Axis:
     def ticks(self) -> list[float]:
         """Round values between the ends."""
         if not self.logarithmic:
-            return _round_values(self.low, self.high)
+            return _round_values(self.low, self.high, whole=self.whole)
+        fine = _ones_twos_fives(self.low, self.high)
+        if FEWEST_TICKS <= len(fine) <= TICKS + 2:
+            return fine
         first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
         step = max(1, -(-(last - first) // TICKS))
         tens = [10.0**power for power in range(first, last + 1, step)]
         return tens if len(tens) > 1 else _round_values(self.low, self.high)
 
 
-def across(values: ArrayLike, label: str = "", *, logarithmic: bool = False, exact: bool = False) -> Axis:
+def across(
+    values: ArrayLike, label: str = "", *, logarithmic: bool = False, exact: bool = False, whole: bool = False
+) -> Axis:
     """An axis from left to right for finite values; `exact` ends it at the lowest and the highest."""
     low, high = _ends(values, logarithmic=logarithmic, exact=exact)
-    return Axis(low, high, LEFT, WIDTH - RIGHT, label, logarithmic)
+    return Axis(low, high, LEFT, WIDTH - RIGHT, label, logarithmic, whole)
 
 
-def upwards(values: ArrayLike, label: str = "", *, logarithmic: bool = False, exact: bool = False) -> Axis:
+def upwards(
+    values: ArrayLike, label: str = "", *, logarithmic: bool = False, exact: bool = False, whole: bool = False
+) -> Axis:
     """The same, from the bottom upwards."""
     low, high = _ends(values, logarithmic=logarithmic, exact=exact)
-    return Axis(low, high, HEIGHT - BOTTOM, TOP, label, logarithmic)
+    return Axis(low, high, HEIGHT - BOTTOM, TOP, label, logarithmic, whole)
 
 
 @dataclass
@@ -122,15 +133,26 @@ def short(value: float) -> str:
     return f"{value:,.6g}".replace("-", "−")
 
 
+def marks(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Values and their texts; evenly spaced ones have the same decimals: 0.30, 0.35, 0.40."""
+    texts = [short(value) for value in ticks]
+    steps = np.diff(ticks)
+    even = len(ticks) > 1 and bool(np.allclose(steps, steps[0]))
+    if even and not any("e" in text for text in texts):
+        decimals = max(len(text.partition(".")[2]) for text in texts)
+        texts = [f"{value:,.{decimals}f}".replace("-", "−") for value in ticks]
+    return list(zip(ticks, texts, strict=True))
+
+
 def _grid(x: Axis, y: Axis) -> Iterable[str]:
-    for value in y.ticks():
+    for value, text in marks(y.ticks()):
         place = float(y.place(value))
         yield f'<path class="grid" d="M{x.start} {place:.1f}H{x.end}"/>'
-        yield f'<text x="{x.start - 7}" y="{place + 4:.1f}" text-anchor="end">{short(value)}</text>'
-    for value in x.ticks():
+        yield f'<text x="{x.start - 7}" y="{place + 4:.1f}" text-anchor="end">{text}</text>'
+    for value, text in marks(x.ticks()):
         place = float(x.place(value))
         yield f'<path class="axis" d="M{place:.1f} {y.start}v4"/>'
-        yield f'<text x="{place:.1f}" y="{y.start + 17}" text-anchor="middle">{short(value)}</text>'
+        yield f'<text x="{place:.1f}" y="{y.start + 17}" text-anchor="middle">{text}</text>'
     yield f'<path class="axis" d="M{x.start} {y.start}H{x.end}"/>'
     middle = (x.start + x.end) / 2
     yield f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x.label)}</text>'
@@ -166,9 +188,15 @@ def _ends(values: ArrayLike, *, logarithmic: bool, exact: bool) -> tuple[float, 
     return low - margin, high + margin
 
 
-def _round_values(low: float, high: float) -> list[float]:
-    rough = (high - low) / TICKS
+def _ones_twos_fives(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [mark for power in powers for lead in (1, 2, 5) if low <= (mark := lead * 10.0**power) <= high]
+
+
+def _round_values(low: float, high: float, *, whole: bool = False) -> list[float]:
+    rough = max((high - low) / TICKS, 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+    steps = (power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
+    step = next(step for step in steps if not whole or step == round(step))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(number * step, 12 - math.floor(math.log10(step))) for number in range(first, last + 1)]

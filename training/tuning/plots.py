@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 
-from training.errors import ConfigError
+from training import extras
 from training.tuning.study import ranked
 
 if TYPE_CHECKING:
@@ -64,10 +64,9 @@ def _bars(shares: dict[str, float]) -> Figure:
 
 
 def _canvas(height: float) -> tuple[Figure, Axes]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("matplotlib is not installed: pip install matplotlib") from error
+    extras.require("tune,train,cpu", "matplotlib.figure")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)

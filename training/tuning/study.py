@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -52,6 +53,27 @@ def open_study(path: Path, space: Space, splits: Splits) -> Study:
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """No other search in the same study meanwhile; a killed one holds nothing.
+
+    Raises:
+        ConfigError: another is under way.
+        TrainingError: the lock beside the study cannot be written.
+    """
+    with stored(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another search is under way in {path}: wait for its end, or name another by --study"
+            ) from error
+        yield
 
 
 def counted(study: Study) -> list[FrozenTrial]:

@@ -138,6 +138,15 @@ def test_features_have_their_names_ranges_units_and_categories(tmp_path: Path) -
     assert schemas["m.Prediction"]["properties"]["predictions"]["items"]["enum"] == ["no", "yes"]
 
 
+def test_a_category_of_integers_may_be_one(tmp_path: Path) -> None:
+    codes = Feature(name="soil", kind="categorical", categories=("2702", "7756"), missing=True)
+    features = (Feature(name="a"), codes, Feature(name="b"))
+    text = metadata(3).model_copy(update={"features": features}).model_dump_json()
+    graphs.put(graphs.numeric_and_categorical(graphs.metadata_property(text)), tmp_path, "m")
+    soil = document(tmp_path)["components"]["schemas"]["m.Record"]["properties"]["soil"]
+    assert [choice.get("type") for choice in soil["anyOf"]] == [None, "integer", "null"]
+
+
 def test_a_model_that_predict_does_not_take_stands_in_the_v2_door_alone(folder: Path) -> None:
     paths = document(folder)["paths"]
     assert "/v2/models/tensors/infer" in paths

@@ -7,8 +7,7 @@ import pytest
 from rich.console import Console
 
 from tests.training.comparison.small import comparison, diverged
-from training.comparison import Comparison, Summary, page, pictures, table
-from training.errors import ConfigError
+from training.comparison import Comparison, Summary, page, table
 
 
 def shown(found: Comparison, width: int = 160) -> str:
@@ -75,9 +74,3 @@ def test_the_page_says_what_was_measured_and_how(tmp_path: Path) -> None:
     text = written(comparison(), tmp_path / "page.html")
     for words in ("16 runs of 32 steps", "Student's t", "after every step", "same budget: 4 epochs"):
         assert words.replace("'", "&#x27;") in text, words
-
-
-def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(ConfigError, match="pip install matplotlib"):
-        pictures.require_matplotlib()

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
@@ -16,7 +17,7 @@ from training.codebook import Codebook
 from training.data import load
 from training.pipeline import train
 from training.report.answers import MOST_CLASSES, Answers, Confusion, Reliability
-from training.report.importance import importance
+from training.report.importance import Share, importance
 from training.report.layers import activities, statistics
 from training.statistics import norms
 
@@ -67,12 +68,30 @@ def test_the_columns_that_matter_are_found_whatever_their_kind(tmp_path: Path) -
     predictor = train(splits, run).predictor
     codebook = Codebook(splits.categorical_columns)
     with torch.no_grad():
-        found = importance(predictor, codebook, splits, splits.train, 1.0, logarithm=False)
+        found = importance(predictor, codebook, splits, splits.train, logarithm=False)
+        assert found == importance(predictor, codebook, splits, splits.train, logarithm=False)
     assert found.left_out == 0
     assert {column.name for column in found.columns} == set(splits.features)
     assert found.columns[0].name == "size"
     rises = {column.name: column.rise for column in found.columns}
     assert rises["size"] > 3 * max(rises["noise"], rises["letter"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "share"),
+    [
+        (0, 3, Share(0, 3, 5)),
+        (9_000, 14, Share(2_000, 14, 5)),
+        (9_000, 54, Share(2_000, 54, 1)),
+        (9_000, 784, Share(255, 784, 1)),
+        (9_000, 5_000, Share(200, 1_000, 1)),
+        (30, 5_000, Share(30, 5_000, 1)),
+        (30, 784, Share(30, 784, 5)),
+        (30, 10_000, Share(30, 6_666, 1)),
+    ],
+)
+def test_how_much_is_shuffled_depends_on_the_table_alone(rows: int, columns: int, share: Share) -> None:
+    assert Share.of(rows, columns) == share
 
 
 def test_statistics_are_those_of_the_network_and_dead_units_are_seen() -> None:

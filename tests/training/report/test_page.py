@@ -49,7 +49,7 @@ def test_facts_are_those_of_the_metadata(dataset: Dataset) -> None:
         assert f"{value:.4f}" in page.texts
     for feature in metadata.features:
         assert feature.name in page.texts
-        assert f"{feature.minimum:.6g} to {feature.maximum:.6g}" in page.texts
+        assert f"{feature.minimum:,.6g} to {feature.maximum:,.6g}" in page.texts
     assert metadata.certificate is not None
     assert f"run on {metadata.certificate.rows:,} rows" in page.text
     assert f"a factor of {metadata.certificate.ratio_of_means:.3f}" in page.text

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+from tests.training.tuning.killed import TRIALS
 from tests.training.tuning.searches import config, searched, space, splits, told
 from training.config import DataConfig
 from training.data import Split, load
@@ -52,6 +55,22 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) 
     assert [trial.state for trial in resumed.trials].count(TrialState.FAIL) == 1
     assert not [trial for trial in resumed.trials if trial.state is TrialState.RUNNING]
     assert told(resumed) == told(searched(4))
+
+
+def test_sigkill_in_the_midst_of_a_trial_costs_that_trial_alone(tmp_path: Path) -> None:
+    file = tmp_path / "study.sqlite3"
+    command = [sys.executable, "-m", "tests.training.tuning.killed", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    epochs = iter(process.stdout)
+    # Two of the defaults, and the first of the trial after them.
+    assert [int(next(epochs)) for _ in range(3)] == [1, 2, 1]
+    process.kill()
+    process.communicate()
+    killed = open_study(file, space(), splits())
+    assert [trial.state for trial in killed.trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    assert told(open_study(file, space(), splits())) == told(searched(TRIALS))
 
 
 @pytest.mark.parametrize("seen", [1, 3], ids=["in the defaults", "in a later trial"])

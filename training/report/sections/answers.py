@@ -11,7 +11,7 @@ from training.report.answers import Confusion, Reliability, Residuals
 from training.report.facts import Facts
 from training.report.html import Html, facts, figures, folded_up, html, joined, paragraph, table
 
-MOST_COLUMNS = 40
+MOST_COLUMNS = 20
 """Of the columns by importance; the others are folded up."""
 
 _MEASURES = {"rmse": "RMSE", "log_rmse": "RMSE of the logarithm", "r2": "R²"}
@@ -132,28 +132,31 @@ def importance(all_facts: Facts) -> Html:
     """The columns that matter, by permutation."""
     found = all_facts.importance
     most = max((column.rise + np.nan_to_num(column.spread) for column in found.columns), default=0.0)
+    # All have the decimals that the greatest needs, so that they can be compared at a glance.
+    decimals = max(0, 2 - math.floor(math.log10(most))) if most > 0 else 4
     rows = [
         (
             column.name,
             charts.bar(column.rise, column.spread, most),
-            _signed(column.rise),
-            _spread(column.spread),
+            _fixed(column.rise, decimals),
+            *([_fixed(column.spread, decimals)] if found.repeats > 1 else []),
         )
         for column in found.columns
     ]
-    headings = ("column", "", "rise", "±")
+    headings = ("column", "", "rise", "±")[: 4 if found.repeats > 1 else 3]
+    numbers = tuple(range(2, len(headings)))
     times = "once" if found.repeats == 1 else f"{found.repeats} times"
+    spread = "; ± is the standard deviation of one shuffling" if found.repeats > 1 else ""
     told = (
         f"By how much the {found.measure} ({found.error:.4g}) rises when the values of one column are "
-        f"shuffled among {found.rows:,} {all_facts.answers.rows_of} rows, {times}; ± is the standard "
-        "deviation of one shuffling. Columns that say the same stand in for each other, and then "
-        "neither seems to matter."
+        f"shuffled among {found.rows:,} {all_facts.answers.rows_of} rows, {times}{spread}. Columns that say "
+        "the same stand in for each other, and then neither seems to matter."
     )
     if found.left_out:
-        told += f" {found.left_out:,} columns, drawn by chance, were not tried: it would have taken too long."
-    parts = [paragraph(told), table(headings, rows[:MOST_COLUMNS], (2, 3))]
+        told += f" {found.left_out:,} columns, drawn by chance, were not tried."
+    parts = [paragraph(told), table(headings, rows[:MOST_COLUMNS], numbers)]
     if len(rows) > MOST_COLUMNS:
-        others = table(headings, rows[MOST_COLUMNS:], (2, 3))
+        others = table(headings, rows[MOST_COLUMNS:], numbers)
         parts.append(folded_up(f"{len(rows) - MOST_COLUMNS:,} more columns", others))
     return joined(parts)
 
@@ -166,5 +169,5 @@ def _signed(value: float) -> str:
     return f"{value:.4g}".replace("-", "−")
 
 
-def _spread(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2g}"
+def _fixed(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")

@@ -12,6 +12,8 @@ from training.schema_table import MOST_FINDINGS, advised, cells, runs
 MOST_ROWS = 200
 """Of the table of columns."""
 
+MOST_WHOLE = 1e15
+
 
 def data(all_facts: Facts) -> Html:
     """Rows, columns and findings."""
@@ -58,4 +60,10 @@ def _range(alike: list[Role], ranges: dict[str, tuple[float, float]]) -> str:
     ends = [ranges[role.name] for role in alike if role.name in ranges]
     if not ends:
         return ""
-    return f"{min(low for low, _ in ends):.6g} to {max(high for _, high in ends):.6g}".replace("-", "−")
+    return f"{_end(min(low for low, _ in ends))} to {_end(max(high for _, high in ends))}"
+
+
+def _end(value: float) -> str:
+    """All digits of a whole number: 1.4847e+06 would be no help to who looks for it."""
+    whole = value == round(value) and abs(value) < MOST_WHOLE
+    return (f"{value:,.0f}" if whole else f"{value:,.6g}").replace("-", "−")

@@ -25,7 +25,11 @@ def curves(facts: Facts) -> Html:
                     charts.curve(
                         facts.fits, [("s2", score, lambda e: e.score)], f"Validation {score}", score
                     ),
-                    charts.curve(facts.fits, [("s1", "rate", lambda e: e.rate)], "Learning rate", "rate"),
+                    # A cosine ends near 0: by its logarithm its last point would be the whole picture.
+                    charts.curve(
+                        *(facts.fits, [("s1", "rate", lambda e: e.rate)], "Learning rate", "rate"),
+                        logarithmic=False,
+                    ),
                     charts.curve(
                         facts.fits, [("s1", "norm", lambda e: e.gradient_norm)], "Gradient norm", "norm"
                     ),

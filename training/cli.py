@@ -38,7 +38,7 @@ def train(
     encoding_rate: model_flags.EncodingRate = None,
     hidden: model_flags.Hidden = None,
     activation: model_flags.Activation = None,
-    residual: model_flags.Residual = False,
+    residual: model_flags.Residual = None,
     initialisation: model_flags.Initialisation = None,
     moments: model_flags.Moments = None,
     epsilon: model_flags.Epsilon = None,

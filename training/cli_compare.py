@@ -44,7 +44,7 @@ def compare(
     encoding: model_flags.Encoding = None,
     hidden: model_flags.Hidden = None,
     activation: model_flags.Activation = None,
-    residual: model_flags.Residual = False,
+    residual: model_flags.Residual = None,
     initialisation: model_flags.Initialisation = None,
     dropout: model_flags.Dropout = None,
     log_target: model_flags.LogTarget = False,

@@ -19,7 +19,10 @@ EncodingRate = Annotated[
 ]
 Hidden = Annotated[str | None, typer.Option(help="widths of the hidden layers [384,384 or 512,512,512]")]
 Activation = Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")]
-Residual = Annotated[bool, typer.Option("--residual", help="steps beside a shortcut, not plain layers")]
+Residual = Annotated[
+    bool | None,
+    typer.Option(help="steps beside a shortcut, not plain layers [not; so for members of some ensembles]"),
+]
 Initialisation = Annotated[
     str | None, typer.Option("--init", help="of weights: auto, he, xavier, lecun or small [auto]")
 ]

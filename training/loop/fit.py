@@ -106,7 +106,7 @@ class _Run:
         self._train = prepared(train, task, config)
         self._validation = prepared(validation, task, config, train) if len(validation) else self._train
         self._size = config.batch_size_for(len(train))
-        self._epochs = config.epochs_for(len(train))
+        self._epochs = config.epochs
         self._steps = len(train) if self._size == 1 else _count(len(train), self._size)
         schedule = SCHEDULES[config.schedule](self._epochs * self._steps, config.warm_up)
         self._stepper = Stepper(network, Loss.of(task, config), schedule, config, self._size)

@@ -1,7 +1,9 @@
 """What goes wrong for a while must not be seen in the end."""
 
 import math
+import sys
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 from tests.training.loop.tables import blobs, core, plane
 from training.config import LoopConfig
 from training.errors import TrainingError
-from training.loop import FitResult, Rows, fit
+from training.loop import Epoch, FitResult, Rows, fit
 from training.loop.optimisers import Optimiser
 from training.loop.schedules import Cosine
 from training.loop.spikes import FIRST, SpikeGuard, Verdict
@@ -111,6 +113,45 @@ def test_a_hundredfold_rate_for_a_while_is_made_good(
 
     monkeypatch.setattr(Optimiser, "step", step)
     assert_within_a_hundredth(task, run(task), clean[task])
+
+
+class _StoppedError(Exception):
+    pass
+
+
+def test_a_run_that_is_stopped_after_a_fault_resumes_to_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    train, held, outputs = TABLES["classification"]
+    config = LoopConfig(epochs=6, batch_size=32, ema=0.9)
+    honest = Optimiser.step
+
+    def faulty() -> None:
+        calls = count()
+
+        def step(self: Optimiser, factor: float, momentum: float | None = None) -> None:
+            honest(self, factor * (100.0 if 100 <= next(calls) < 110 else 1.0), momentum)
+
+        monkeypatch.setattr(Optimiser, "step", step)
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 4:
+            raise _StoppedError
+
+    monkeypatch.setattr(sys.modules["training.loop.fit"], "CHECKPOINT_SECONDS", 0.0)
+    faulty()
+    whole = core(outputs)
+    expected = fit(whole, train, held, "classification", config)
+    faulty()
+    with pytest.raises(_StoppedError):
+        fit(core(outputs), train, held, "classification", config, stop, tmp_path / "state")
+    monkeypatch.setattr(Optimiser, "step", honest)
+    network = core(outputs)
+    found = fit(network, train, held, "classification", config, checkpoint=tmp_path / "state", resume=True)
+    assert expected.incidents.rollbacks > 0
+    assert len(expected.epochs) > config.epochs
+    assert [e.train_loss for e in found.epochs] == [e.train_loss for e in expected.epochs]
+    assert all(torch.equal(network.state_dict()[k], v) for k, v in whole.state_dict().items())
 
 
 @pytest.mark.parametrize("task", TABLES)

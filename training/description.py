@@ -54,11 +54,11 @@ class Subject:
     @classmethod
     def of(cls, splits: Splits, members: int = 1) -> Subject:
         """Of a run's rows, all that some member has learnt from."""
-        apart = differ(folds(splits, members))
-        seen = together(splits) if apart else splits.train
+        each = folds(splits, members)
+        seen = together(splits) if differ(each) else splits.train
         features = tuple(_features(splits, seen.numeric))
         named = (splits.task, splits.target, features, splits.classes)
-        return cls(*named, splits.source, splits.fingerprint, len(seen), len(splits.train))
+        return cls(*named, splits.source, splits.fingerprint, len(seen), len(each[0].train))
 
 
 def describe(

@@ -1,18 +1,19 @@
 """Folds: which rows each member of an ensemble learns from, and which choose its epoch.
 
-Member k validates on its own share of the rows that are not test rows, and trains on the others, so that all
-members together have learnt from every row (cross-validation, whose models are all kept). The shares follow
-one another:
+The validation rows are divided among the members: each validates on its own part of them and learns from all
+other rows that are not test rows (cross-validation, whose models are all kept). So there is an answer for
+every validation row by a member that has not learnt from it, and each member has learnt from almost all rows.
 
-    first     validation | training ……………………………………
-    second    ……………………… | validation | training ………
-    third     …………………………………………… | validation | …
+A part of fewer than `LEAST` rows would choose an epoch by chance. Where there are not enough validation rows
+for parts of that size, further parts follow among the training rows:
 
-The first has the rows of a single model. Each share is as large as that one's and has as many rows of each
-class; more members than shares go round again.
+    validation | training …
+    first | second | third | fourth | …
+
+All parts have the same share of each class; after the last row they begin again.
 
 A row that one member validates on has trained others, so no row that is not a test row is new to the whole
-ensemble. Without test rows there would be none for the certificate, and all members have the first's rows.
+ensemble. Without test rows there would be none for the certificate, and all members have the same rows.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ from numpy.typing import NDArray
 from training.data import Split, Splits
 from training.splitting import Rows
 
+LEAST = 500
+"""Rows that a member validates on, where the table has as many validation rows at all."""
+
 
 def folds(splits: Splits, members: int) -> tuple[Splits, ...]:
-    """The splits of each member; where they are the first's, the same object."""
-    if not len(splits.test) or not len(splits.validation):
+    """The splits of each member; where all have the same, the same object."""
+    if members == 1 or not len(splits.test) or not len(splits.validation):
         return (splits,) * members
     whole, groups = together(splits), list(_groups(splits))
-    others = (_fold(splits, whole, groups, number) for number in range(1, members))
-    return (splits, *others)
+    share = max(1 / members, min(LEAST / len(splits.validation), 1.0))
+    return tuple(
+        _fold(splits, whole, groups, number * share, (number + 1) * share) for number in range(members)
+    )
 
 
 def differ(each: Sequence[Splits]) -> bool:
@@ -43,8 +49,8 @@ def differ(each: Sequence[Splits]) -> bool:
 
 
 def together(splits: Splits) -> Split:
-    """The rows that some member of an ensemble trains on: those for training, then those for validation."""
-    one, two = splits.train, splits.validation
+    """The rows that some member of an ensemble trains on: those for validation, then those for training."""
+    one, two = splits.validation, splits.train
     weight = None
     if one.weight is not None and two.weight is not None:
         weight = np.concatenate([one.weight, two.weight])
@@ -57,24 +63,26 @@ def together(splits: Splits) -> Split:
 
 
 def _groups(splits: Splits) -> Iterator[tuple[Rows, int]]:
-    """Of each class, or of all rows of a regression: its rows, those of the first share in front, and how
-    many these are."""
-    train, held = np.arange(len(splits.train)), len(splits.train) + np.arange(len(splits.validation))
-    if not splits.classes:
-        yield np.concatenate([held, train]), len(held)
-        return
-    for label in range(len(splits.classes)):
-        own = held[splits.validation.y == label]
-        yield np.concatenate([own, train[splits.train.y == label]]), len(own)
+    """The rows of each class, or all rows of a regression, and how many of them validate a single model:
+    these come first."""
+    y = np.concatenate([splits.validation.y, splits.train.y])
+    held, rows = len(splits.validation), np.arange(len(y))
+    for label in range(len(splits.classes)) if splits.classes else (None,):
+        own = rows if label is None else rows[y == label]
+        yield own, int((own < held).sum())
 
 
-def _fold(splits: Splits, whole: Split, groups: Sequence[tuple[Rows, int]], number: int) -> Splits:
+def _fold(
+    splits: Splits, whole: Split, groups: Sequence[tuple[Rows, int]], start: float, stop: float
+) -> Splits:
+    """Which part validates, in units of the validation rows."""
     held = np.zeros(len(whole), bool)
     for rows, count in groups:
-        held[rows[(number * count + np.arange(count)) % len(rows)]] = True
-    return replace(
-        splits, train=_scaled(whole.rows(np.flatnonzero(~held))), validation=whole.rows(np.flatnonzero(held))
-    )
+        # Rounded the same way where one part ends and the next begins.
+        places = np.arange(round(start * count), round(stop * count))
+        held[rows[places % len(rows)]] = True
+    train, validation = whole.rows(np.flatnonzero(~held)), whole.rows(np.flatnonzero(held))
+    return replace(splits, train=_scaled(train), validation=validation)
 
 
 def _scaled(train: Split) -> Split:

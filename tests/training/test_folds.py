@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from training import folds as folds_module
 from training.config import DataConfig
 from training.data import Split, Splits, load
 from training.folds import differ, folds, together
@@ -34,7 +35,6 @@ def test_each_member_validates_on_rows_that_only_the_others_have_learnt_from(dat
     each = folds(splits, 3)
     known = set(numbers(together(splits)))
     held = [numbers(own.validation) for own in each]
-    assert each[0] is splits
     assert len(set().union(*held)) == sum(map(len, held))
     for own in each:
         assert set(numbers(own.train)) == known - set(numbers(own.validation))
@@ -52,12 +52,43 @@ def test_a_row_keeps_its_target(dataset: str) -> None:
             assert split.y.tolist() == [truth[number] for number in numbers(split)]
 
 
-def test_each_share_has_as_many_rows_of_each_class() -> None:
+def test_each_part_has_as_many_rows_of_each_class() -> None:
     counts = [np.bincount(own.validation.y).tolist() for own in folds(numbered("wine"), 4)]
     assert counts == [counts[0]] * 4
 
 
-def test_more_members_than_shares_go_round_again() -> None:
+@pytest.mark.parametrize("dataset", ["wine", "diabetes"])
+def test_the_first_of_a_small_table_has_the_rows_of_a_single_model(dataset: str) -> None:
+    splits = numbered(dataset)
+    first = folds(splits, 3)[0]
+    assert first.train.numeric.tolist() == splits.train.numeric.tolist()
+    assert first.validation.numeric.tolist() == splits.validation.numeric.tolist()
+
+
+@pytest.mark.parametrize("dataset", ["wine", "diabetes"])
+@pytest.mark.parametrize("members", [2, 5, 7])
+def test_enough_validation_rows_are_divided_among_the_members(
+    dataset: str, members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folds_module, "LEAST", 5)
+    splits = numbered(dataset)
+    each = folds(splits, members)
+    held = [numbers(own.validation) for own in each]
+    assert sorted(row for rows in held for row in rows) == sorted(numbers(splits.validation))
+    assert max(map(len, held)) - min(map(len, held)) <= len(splits.classes or ("all",))
+    assert all(len(own.train) + len(own.validation) == len(together(splits)) for own in each)
+
+
+def test_a_part_has_no_fewer_rows_than_can_choose_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folds_module, "LEAST", 40)
+    splits = numbered("diabetes")
+    held = [numbers(own.validation) for own in folds(splits, 5)]
+    assert [len(rows) for rows in held] == [40] * 5
+    assert len(set().union(*held)) == 200
+    assert set(numbers(splits.validation)) <= set().union(*held)
+
+
+def test_more_members_than_parts_go_round_again() -> None:
     splits = numbered("diabetes", 0.3)
     held = [numbers(own.validation) for own in folds(splits, 6)]
     assert set().union(*held) == set(numbers(together(splits)))

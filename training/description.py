@@ -18,8 +18,8 @@ from training.config import Task
 from training.data import Splits
 from training.defaults import Recipe
 from training.folding.report import FoldReport
-from training.folds import differ, folds, together
 from training.loop import FitResult
+from training.parts import differ, parts, together
 from training.target import Label
 
 
@@ -54,7 +54,7 @@ class Subject:
     @classmethod
     def of(cls, splits: Splits, members: int = 1) -> Subject:
         """Of a run's rows, all that some member has learnt from."""
-        each = folds(splits, members)
+        each = parts(splits, members)
         seen = together(splits) if differ(each) else splits.train
         features = tuple(_features(splits, seen.numeric))
         named = (splits.task, splits.target, features, splits.classes)

@@ -12,10 +12,10 @@ from torch import nn
 from training import calibration
 from training.config import ModelConfig
 from training.data import Moments
-from training.folds import differ
 from training.loop.evaluation import predict
 from training.members import Member
 from training.model import Exponential, Network, TargetScale
+from training.parts import differ
 from training.predictor import Predictor, build_predictor, head_of, mean_of
 from training.preparation import Preparation
 

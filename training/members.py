@@ -35,7 +35,7 @@ class Member:
 
 
 def train_members(
-    folds: Sequence[Splits],
+    each: Sequence[Splits],
     recipe: Recipe,
     config: RunConfig,
     observe: Observer,
@@ -44,17 +44,17 @@ def train_members(
     """One for each of the splits.
 
     Args:
-        folds: the rows of each; those of the first again are the same object.
+        each: the rows of each; those of the first again are the same object.
         checkpoint: for the state of the first; the others' stand beside it.
     """
     last: Splits | None = None
-    for number, splits in enumerate(folds):
+    for number, splits in enumerate(each):
         if splits is not last:
             preparation, last = Preparation.of(splits, recipe), splits
             rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
         seed = member_seed(config.seed, number)
         network = preparation.network(recipe.model, splits, seed)
-        told, file = _told_of(number, len(folds), observe), checkpoint and _file(checkpoint, number)
+        told, file = _told_of(number, len(each), observe), checkpoint and _file(checkpoint, number)
         loop = replace(recipe.loop, seed=seed)
         result = fit(*(network, rows, held, splits.task, loop, told, file), resume=config.resume)
         yield Member(network, result, splits, preparation)

@@ -19,10 +19,10 @@ from training.export import export, export_folded, with_metadata
 from training.finish import finished
 from training.folding import FoldedModule, FoldError, fold_module
 from training.folding.affine import AMP_LIMIT
-from training.folds import folds
 from training.held_out import HeldOut
 from training.loop import FitResult, Observer, RateCurve, find_range
 from training.members import discard, train_members
+from training.parts import parts
 from training.predictor import Predictor, output_task
 from training.preparation import Preparation
 from training.publication import Workshop
@@ -99,7 +99,7 @@ def train(
     checkpoint: Path | None = None,
 ) -> Trained:
     """Fit the networks, and put what they need around them to answer raw rows."""
-    recipe, own = recipe_for(config, splits), folds(splits, config.ensemble)
+    recipe, own = recipe_for(config, splits), parts(splits, config.ensemble)
     trained = list(train_members(own, recipe, config, observe, checkpoint))
     predictor, calibration = finished(trained, recipe.model)
     scores = metrics(predictor, own, logarithm=trained[0].preparation.logarithm) | calibration

@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from training.calibration import calibration_error
 from training.codebook import Codebook
 from training.data import Split, Splits
-from training.folds import differ
 from training.loop.evaluation import predict
+from training.parts import differ
 from training.predictor import Predictor, each_of
 
 
-def metrics(predictor: Predictor, folds: Sequence[Splits], *, logarithm: bool) -> dict[str, float]:
+def metrics(predictor: Predictor, each: Sequence[Splits], *, logarithm: bool) -> dict[str, float]:
     """Of the validation rows and of the test rows, where there are some, by name.
 
     Of an ensemble whose members validate on rows of their own each member answers for these: the others have
     learnt from them.
 
     Args:
-        folds: the splits of each member.
+        each: the splits of each member.
     """
-    first = folds[0]
+    first = each[0]
     codebook, found = Codebook(first.categorical_columns), dict[str, float]()
     held = [(predictor, first.validation)]
-    if differ(folds):
-        held = [(one, own.validation) for one, own in zip(each_of(predictor), folds, strict=True)]
+    if differ(each):
+        held = [(one, own.validation) for one, own in zip(each_of(predictor), each, strict=True)]
     for name, parts in (("validation", held), ("test", [(predictor, first.test)])):
         y = np.concatenate([split.y for _, split in parts])
         if len(y):

@@ -32,10 +32,10 @@ from training.encoding import PerFeature, begun
 from training.ensemble import Ensemble, members
 from training.errors import CertificateError, ConfigError
 from training.features import UNKNOWN
-from training.folds import folds, together
 from training.held_out import HeldOut
 from training.loop import Epoch, member_seed
 from training.loop.steps import Stepper
+from training.parts import parts, together
 from training.pipeline import Outcome, Trained
 from training.predictor import Predictor, Shapes, each_of, mean_of
 from training.preparation import Preparation
@@ -198,7 +198,7 @@ def test_scores_are_those_of_the_mean(records: Made) -> None:
 
 def of_member(made: Made, place: int) -> tuple[np.ndarray, np.ndarray]:
     """What a member answers for its own validation rows, and the truth."""
-    own = folds(load(made.config.data, 0), made.config.ensemble)[place]
+    own = parts(load(made.config.data, 0), made.config.ensemble)[place]
     held = HeldOut(own.columns, own.validation.numeric, own.validation.categorical, len(own.validation))
     with torch.no_grad():
         return each_of(made.trained.predictor)[place](*held.tensors()).numpy(), own.validation.y

@@ -1,4 +1,4 @@
-"""Folds: which rows each member of an ensemble learns from, and which choose its epoch.
+"""Parts: which rows each member of an ensemble learns from, and which choose its epoch.
 
 The validation rows are divided among the members: each validates on its own part of them and learns from all
 other rows that are not test rows (cross-validation, whose models are all kept). So there is an answer for
@@ -32,14 +32,14 @@ LEAST = 500
 """Rows that a member validates on, where the table has as many validation rows at all."""
 
 
-def folds(splits: Splits, members: int) -> tuple[Splits, ...]:
+def parts(splits: Splits, members: int) -> tuple[Splits, ...]:
     """The splits of each member; where all have the same, the same object."""
     if members == 1 or not len(splits.test) or not len(splits.validation):
         return (splits,) * members
     whole, groups = together(splits), list(_groups(splits))
     share = max(1 / members, min(LEAST / len(splits.validation), 1.0))
     return tuple(
-        _fold(splits, whole, groups, number * share, (number + 1) * share) for number in range(members)
+        _part(splits, whole, groups, number * share, (number + 1) * share) for number in range(members)
     )
 
 
@@ -72,7 +72,7 @@ def _groups(splits: Splits) -> Iterator[tuple[Rows, int]]:
         yield own, int((own < held).sum())
 
 
-def _fold(
+def _part(
     splits: Splits, whole: Split, groups: Sequence[tuple[Rows, int]], start: float, stop: float
 ) -> Splits:
     """Which part validates, in units of the validation rows."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training import folds as folds_module
+from training import parts as module
 from training.config import DataConfig
 from training.data import Split, Splits, load
-from training.folds import differ, folds, together
+from training.parts import differ, parts, together
 
 
 def numbered(dataset: str, validation: float = 0.2, **fields: float) -> Splits:
@@ -32,7 +32,7 @@ def numbers(split: Split) -> list[int]:
 @pytest.mark.parametrize("dataset", ["wine", "diabetes"])
 def test_each_member_validates_on_rows_that_only_the_others_have_learnt_from(dataset: str) -> None:
     splits = numbered(dataset)
-    each = folds(splits, 3)
+    each = parts(splits, 3)
     known = set(numbers(together(splits)))
     held = [numbers(own.validation) for own in each]
     assert len(set().union(*held)) == sum(map(len, held))
@@ -47,20 +47,20 @@ def test_each_member_validates_on_rows_that_only_the_others_have_learnt_from(dat
 def test_a_row_keeps_its_target(dataset: str) -> None:
     splits = numbered(dataset)
     truth = dict(zip(numbers(whole := together(splits)), whole.y, strict=True))
-    for own in folds(splits, 3):
+    for own in parts(splits, 3):
         for split in (own.train, own.validation):
             assert split.y.tolist() == [truth[number] for number in numbers(split)]
 
 
 def test_each_part_has_as_many_rows_of_each_class() -> None:
-    counts = [np.bincount(own.validation.y).tolist() for own in folds(numbered("wine"), 4)]
+    counts = [np.bincount(own.validation.y).tolist() for own in parts(numbered("wine"), 4)]
     assert counts == [counts[0]] * 4
 
 
 @pytest.mark.parametrize("dataset", ["wine", "diabetes"])
 def test_the_first_of_a_small_table_has_the_rows_of_a_single_model(dataset: str) -> None:
     splits = numbered(dataset)
-    first = folds(splits, 3)[0]
+    first = parts(splits, 3)[0]
     assert first.train.numeric.tolist() == splits.train.numeric.tolist()
     assert first.validation.numeric.tolist() == splits.validation.numeric.tolist()
 
@@ -70,9 +70,9 @@ def test_the_first_of_a_small_table_has_the_rows_of_a_single_model(dataset: str)
 def test_enough_validation_rows_are_divided_among_the_members(
     dataset: str, members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folds_module, "LEAST", 5)
+    monkeypatch.setattr(module, "LEAST", 5)
     splits = numbered(dataset)
-    each = folds(splits, members)
+    each = parts(splits, members)
     held = [numbers(own.validation) for own in each]
     assert sorted(row for rows in held for row in rows) == sorted(numbers(splits.validation))
     assert max(map(len, held)) - min(map(len, held)) <= len(splits.classes or ("all",))
@@ -80,9 +80,9 @@ def test_enough_validation_rows_are_divided_among_the_members(
 
 
 def test_a_part_has_no_fewer_rows_than_can_choose_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folds_module, "LEAST", 40)
+    monkeypatch.setattr(module, "LEAST", 40)
     splits = numbered("diabetes")
-    held = [numbers(own.validation) for own in folds(splits, 5)]
+    held = [numbers(own.validation) for own in parts(splits, 5)]
     assert [len(rows) for rows in held] == [40] * 5
     assert len(set().union(*held)) == 200
     assert set(numbers(splits.validation)) <= set().union(*held)
@@ -90,7 +90,7 @@ def test_a_part_has_no_fewer_rows_than_can_choose_an_epoch(monkeypatch: pytest.M
 
 def test_more_members_than_parts_go_round_again() -> None:
     splits = numbered("diabetes", 0.3)
-    held = [numbers(own.validation) for own in folds(splits, 6)]
+    held = [numbers(own.validation) for own in parts(splits, 6)]
     assert set().union(*held) == set(numbers(together(splits)))
     assert [len(set(rows)) for rows in held] == [len(splits.validation)] * 6
 
@@ -98,7 +98,7 @@ def test_more_members_than_parts_go_round_again() -> None:
 def test_without_test_rows_all_members_have_the_same_rows() -> None:
     """A certificate, and a temperature, need rows that no member has learnt from."""
     splits = numbered("wine", test_share=0.0)
-    each = folds(splits, 3)
+    each = parts(splits, 3)
     assert all(own is splits for own in each)
     assert not differ(each)
 
@@ -108,7 +108,7 @@ def test_weights_have_a_mean_of_1_over_the_rows_of_each_member() -> None:
     train, held = (
         replace(split, weight=1 + split.y.astype(np.float32)) for split in (splits.train, splits.validation)
     )
-    for own in folds(replace(splits, train=train, validation=held), 3)[1:]:
+    for own in parts(replace(splits, train=train, validation=held), 3)[1:]:
         assert own.train.weight is not None
         assert own.train.weight.mean() == pytest.approx(1.0)
         assert own.train.weight == pytest.approx((1 + own.train.y) / (1 + own.train.y).mean())

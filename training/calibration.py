@@ -6,8 +6,8 @@ softmax(logits / T) over rows that training did not learn from. It changes no la
 An ensemble has one T too, for all members; a T behind the mean could not move into the heads. Where members
 have the same validation rows it minimises the cross-entropy of the mean of softmax(logits / T): members that
 are calibrated each by itself may be less sure together than they are right (Rahaman & Thiery 2021,
-"Uncertainty Quantification and Deep Ensembles"). Where each has rows of its own only one member can be asked for
-a row, and T is that of members by themselves.
+"Uncertainty Quantification and Deep Ensembles"). Where each has rows of its own only one member can be asked
+for a row, and T is that of members by themselves.
 """
 
 from __future__ import annotations

@@ -180,6 +180,8 @@ class SpikeGuard:
         if self._since_rollback == CALM and self._restore != 1.0:
             self._change_rate(self._restore)
             self._restore = 1.0
+            # At a higher rate weights move further.
+            self._moves.clear()
         if self._accepted % EVERY:
             return Verdict.TAKE
         if self._leapt(moved()) and self._may_roll_back:

@@ -288,3 +288,25 @@ def test_losses_that_follow_the_shares_of_mixed_rows_roll_nothing_back() -> None
     assert counts[0] > 0
     assert counts[1] == 0
     assert guard.judge(float("nan"), 1.0) is Verdict.SKIP
+
+
+@pytest.mark.parametrize(
+    ("move", "verdict"), [(4.9, Verdict.TAKE), (5.1, Verdict.ROLL_BACK), (math.nan, Verdict.ROLL_BACK)]
+)
+def test_weights_that_move_much_further_than_lately_are_taken_back(move: float, verdict: Verdict) -> None:
+    guard = SpikeGuard()
+    for _ in range(8 * 4):
+        assert guard.judge(1.0, 1.0, lambda: 1.0) is Verdict.TAKE
+    found = [guard.judge(1.0, 1.0, lambda: move) for _ in range(8)]
+    assert found == [Verdict.TAKE] * 7 + [verdict]
+    assert not guard.lasting
+
+
+def test_a_rate_that_is_given_back_is_no_leap() -> None:
+    guard = SpikeGuard()
+    moves = [1.0] * 4 + [10.0] + [0.5] * 8 + [50.0]
+    for move in moves:
+        for _ in range(8):
+            guard.judge(1.0, 1.0, lambda move=move: move)
+    assert guard.incidents.rollbacks == 1
+    assert guard.incidents.rate_factor == 1.0

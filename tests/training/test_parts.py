@@ -70,7 +70,7 @@ def test_the_first_of_a_small_table_has_the_rows_of_a_single_model(dataset: str)
 def test_enough_validation_rows_are_divided_among_the_members(
     dataset: str, members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LEAST", 5)
+    monkeypatch.setattr(module, "LEAST", {"classification": 5, "regression": 5})
     splits = numbered(dataset)
     each = parts(splits, members)
     held = [numbers(own.validation) for own in each]
@@ -80,7 +80,7 @@ def test_enough_validation_rows_are_divided_among_the_members(
 
 
 def test_a_part_has_no_fewer_rows_than_can_choose_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEAST", 40)
+    monkeypatch.setitem(module.LEAST, "regression", 40)
     splits = numbered("diabetes")
     held = [numbers(own.validation) for own in parts(splits, 5)]
     assert [len(rows) for rows in held] == [40] * 5

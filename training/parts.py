@@ -29,8 +29,8 @@ from training.data import Split, Splits
 from training.splitting import Rows
 
 LEAST = {"regression": 500, "classification": 5000}
-"""Rows that a member validates on, where the table has as many validation rows at all. Accuracies are noisier:
-by a thousand rows of Adult two members of five kept the second and the fourth epoch of fifteen."""
+"""Rows that a member validates on, where the table has as many validation rows at all. Accuracies are
+noisier: by a thousand rows of Adult two members of five kept the second and the fourth epoch of fifteen."""
 
 
 def parts(splits: Splits, members: int) -> tuple[Splits, ...]:

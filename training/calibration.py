@@ -3,9 +3,11 @@
 Guo et al. 2017, "On Calibration of Modern Neural Networks": T minimises the cross-entropy of
 softmax(logits / T) over rows that training did not learn from. It changes no label of one network.
 
-An ensemble has one T too, for all members: it minimises the cross-entropy of the mean of softmax(logits / T).
-Members that are calibrated each by itself may be less sure together than they are right (Rahaman & Thiery
-2021, "Uncertainty Quantification and Deep Ensembles"), and a T behind the mean could not move into the heads.
+An ensemble has one T too, for all members; a T behind the mean could not move into the heads. Where members
+have the same validation rows it minimises the cross-entropy of the mean of softmax(logits / T): members that
+are calibrated each by itself may be less sure together than they are right (Rahaman & Thiery 2021,
+"Uncertainty Quantification and Deep Ensembles"). Where each has rows of its own only one member can be asked
+for a row, and T is that of members by themselves.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class LoopConfig:
     """The training loop.
 
     Attributes:
-        epochs: None takes as many as make about `STEPS` steps, between 15 and 200.
+        epochs: passes over the training rows; `training.defaults` knows how many suit a table.
         batch_size: None takes 256, less for small tables; "full" all rows; 1 is single-sample descent, in
             which normalisations use running statistics.
         learning_rate: the highest rate of the schedule.
@@ -148,7 +148,7 @@ class LoopConfig:
         precision: "bf16" computes the linear layers in bfloat16, on a GPU only.
     """
 
-    epochs: int | None = None
+    epochs: int = 20
     batch_size: int | Literal["full"] | None = None
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
@@ -170,7 +170,7 @@ class LoopConfig:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        _check(self.epochs is None or self.epochs > 0, f"--epochs is {self.epochs}, expected at least 1")
+        _check(self.epochs > 0, f"--epochs is {self.epochs}, expected at least 1")
         size = self.batch_size
         legal = size in (None, "full") or (isinstance(size, int) and size > 0)
         _check(legal, f"--batch-size is {size}, expected at least 1, or full")
@@ -196,16 +196,6 @@ class LoopConfig:
         if self.batch_size is not None:
             return self.batch_size
         return min(256, max(16, 1 << (rows // 30).bit_length()))
-
-    def epochs_for(self, rows: int) -> int:
-        """Passes over the training rows: what was asked for, else enough for about `STEPS` steps."""
-        if self.epochs is not None:
-            return self.epochs
-        steps_per_epoch = -(-rows // self.batch_size_for(rows))
-        return min(200, max(15, -(-STEPS // steps_per_epoch)))
-
-
-STEPS = 3000
 
 
 @dataclass(frozen=True)

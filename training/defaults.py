@@ -33,11 +33,16 @@ class Recipe:
 
 def recipe_for(config: RunConfig, splits: Splits) -> Recipe:
     """What was asked for, and for the rest what suits the table."""
-    table = _Table(len(splits.train), len(splits.numeric_columns), splits.task == "classification")
+    classes, several = splits.task == "classification", config.ensemble > 1
+    table = _Table(len(splits.train), len(splits.numeric_columns), classes, several)
     asked = dict(config.model)
     if asked.get("encoding") == "auto":
         del asked["encoding"]
-    model = ModelConfig(**{**table.model(), **asked})
+    chosen = table.model()
+    if "hidden" in asked:
+        # Widths that are asked for are those of plain layers, unless more is said.
+        del chosen["residual"]
+    model = ModelConfig(**{**chosen, **asked})
     epochs = config.loop.get("epochs")
     return Recipe(model, LoopConfig(**{**table.loop(epochs), **config.loop}))
 
@@ -49,6 +54,8 @@ class _Table:
     rows: int
     numbers: int
     classes: bool
+    several: bool
+    """Whether it is for members of an ensemble."""
 
     @property
     def _wide(self) -> bool:
@@ -70,6 +77,7 @@ class _Table:
             "encoding_rate": 10.0 if self._few_classes else 5.0,
             "hidden": (512, 512, 512) if self._wide or self._many else (384, 384),
             "dropout": 0.3 if self._wide or self._few_classes else 0.1,
+            "residual": self.several and not self._wide and not self._many,
         }
 
     def loop(self, epochs: int | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
 from service.session import runtime_version
@@ -18,6 +19,7 @@ from training.data import Splits
 from training.defaults import Recipe
 from training.folding.report import FoldReport
 from training.loop import FitResult
+from training.parts import differ, parts, together
 from training.target import Label
 
 
@@ -37,6 +39,7 @@ class Subject:
 
     Attributes:
         rows: how many it was trained on.
+        rows_of_each: how many each member of an ensemble was trained on, where that is less.
     """
 
     task: Task
@@ -46,13 +49,16 @@ class Subject:
     source: str
     fingerprint: str
     rows: int
+    rows_of_each: int
 
     @classmethod
-    def of(cls, splits: Splits) -> Subject:
-        """Of a run's rows."""
-        features, rows = tuple(_features(splits)), len(splits.train)
+    def of(cls, splits: Splits, members: int = 1) -> Subject:
+        """Of a run's rows, all that some member has learnt from."""
+        each = parts(splits, members)
+        seen = together(splits) if differ(each) else splits.train
+        features = tuple(_features(splits, seen.numeric))
         named = (splits.task, splits.target, features, splits.classes)
-        return cls(*named, splits.source, splits.fingerprint, rows)
+        return cls(*named, splits.source, splits.fingerprint, len(seen), len(each[0].train))
 
 
 def describe(
@@ -73,8 +79,9 @@ def describe(
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),
             "hidden": ",".join(map(str, model.hidden)),
-            "batch_size": loop.batch_size_for(subject.rows),
+            "batch_size": loop.batch_size_for(subject.rows_of_each),
             **({"ensemble": len(fits)} if len(fits) > 1 else {}),
+            **({"member_rows": subject.rows_of_each} if subject.rows_of_each < subject.rows else {}),
             "epochs": _each(len(fit.epochs) for fit in fits),
             "best_epoch": _each(fit.best for fit in fits),
             **_plain(asdict(loop), ("batch_size", "epochs", "seed")),
@@ -95,9 +102,9 @@ def describe(
     )
 
 
-def _features(splits: Splits) -> Iterator[Feature]:
+def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]:
     """The columns in the table's order, with what training saw of them."""
-    numbers = iter(splits.train.numeric.T)
+    numbers = iter(numeric.T)
     for column in splits.columns:
         if column.kind == "categorical":
             yield Feature(name=column.name, kind="categorical", categories=column.categories, missing=True)

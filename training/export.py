@@ -15,7 +15,7 @@ from torch import nn
 from service.metadata import KEY, ModelMetadata, Task
 from training.codebook import Codebook
 from training.encoding.periodic import Sinusoids
-from training.ensemble import members
+from training.ensemble import Encoders, members
 from training.errors import ExportError
 from training.folding.report import KEPT_BY_CERTIFICATE
 from training.folding.torch_module import FoldedModule
@@ -121,12 +121,14 @@ def _check_promises(model: onnx.ModelProto, predictor: Predictor, folded: Folded
 
 
 def _encoding(predictor: Predictor) -> Counter[str]:
-    """What the encoding itself computes."""
-    shapes = predictor.shapes
-    if predictor.encoder is None:
+    """What the encoding itself computes, or all of them; those of members are alike but for their numbers."""
+    shapes, encoder = predictor.shapes, predictor.encoder
+    if encoder is None:
         return Counter()
-    alone = Predictor(predictor.encoder, nn.Identity(), Shapes(shapes.numeric, 0, shapes.missing))
-    return _affine(export(alone.eval(), "regression"))
+    each = tuple(encoder.children()) if isinstance(encoder, Encoders) else (encoder,)
+    alone = Predictor(each[0], nn.Identity(), Shapes(shapes.numeric, 0, shapes.missing))
+    once = _affine(export(alone.eval(), "regression"))
+    return Counter({op: count * len(each) for op, count in once.items()})
 
 
 def _affine(model: onnx.ModelProto) -> Counter[str]:

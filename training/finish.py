@@ -6,31 +6,30 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from training import calibration
 from training.config import ModelConfig
-from training.data import Moments, Splits
-from training.ensemble import mean_of
+from training.data import Moments
 from training.loop.evaluation import predict
+from training.members import Member
 from training.model import Exponential, Network, TargetScale
-from training.predictor import Predictor, build_predictor, head_of
+from training.parts import differ
+from training.predictor import Predictor, build_predictor, head_of, mean_of
 from training.preparation import Preparation
 
 
-def finished(
-    networks: Sequence[Network], preparation: Preparation, splits: Splits, config: ModelConfig
-) -> tuple[Predictor, dict[str, float]]:
+def finished(members: Sequence[Member], config: ModelConfig) -> tuple[Predictor, dict[str, float]]:
     """The model around networks that are trained, and what was found on the way.
 
     Unit and temperature change each network's head: constants that are left beside its weights would only add
     roundings.
     """
     found: dict[str, float] = {}
-    if splits.task == "classification" and config.calibrate:
-        found["temperature"] = _calibrate(networks, preparation, splits)
-    answers = [_with_last(network, preparation) for network in networks]
-    return answers[0].with_network(mean_of([answer.network for answer in answers])).eval(), found
+    if members[0].splits.task == "classification" and config.calibrate:
+        found["temperature"] = _calibrate(members)
+    return mean_of([_with_last(member.network, member.preparation) for member in members]), found
 
 
 def _with_last(network: Network, preparation: Preparation) -> Predictor:
@@ -53,17 +52,33 @@ def _target_scale(network: Network, target: Moments) -> TargetScale:
 
 
 @torch.no_grad()
-def _calibrate(networks: Sequence[Network], preparation: Preparation, splits: Splits) -> float:
-    """Divide the heads by the temperature that the validation rows ask for."""
-    held = splits.validation
-    if not len(held):
+def _calibrate(members: Sequence[Member]) -> float:
+    """Divide the heads by the temperature that the validation rows ask for.
+
+    Members that have validation rows of their own are asked for these, as the other members know them.
+    """
+    held = [member.splits.validation for member in members]
+    if not len(held[0]):
         return 1.0
-    inputs = preparation.inputs(held)
-    logits = np.stack([predict(network.eval(), inputs).numpy() for network in networks])
-    found = calibration.temperature(logits, held.y.astype(np.int64), held.weight)
-    for network in networks:
-        _cool(network, found)
+    logits = [_logits(member) for member in members]
+    if differ([member.splits for member in members]):
+        weight = None if held[0].weight is None else np.concatenate([split.weight for split in held])
+        found = calibration.temperature(
+            np.concatenate(logits), np.concatenate([split.y for split in held]), weight
+        )
+    else:
+        found = calibration.temperature(np.stack(logits), held[0].y, held[0].weight)
+    for member in members:
+        _cool(member.network, found)
     return found
+
+
+def _logits(member: Member) -> NDArray[np.float32]:
+    """For its validation rows. Shape: (rows, classes)."""
+    logits: NDArray[np.float32] = predict(
+        member.network.eval(), member.preparation.inputs(member.splits.validation)
+    ).numpy()
+    return logits
 
 
 def _cool(network: Network, temperature: float) -> None:

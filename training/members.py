@@ -1,4 +1,4 @@
-"""Members: the networks of a run, trained one after another on the same rows; they differ by their seed.
+"""Members: the networks of a run, trained one after another; they differ by their seed and their rows.
 
 Each has a checkpoint of its own. That of a member that is done stays until the whole run is published: a
 resumed run takes its network from there.
@@ -7,7 +7,7 @@ resumed run takes its network from there.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,34 +21,43 @@ from training.preparation import Preparation
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A trained network, and how its training went."""
+    """A trained network, and how its training went.
+
+    Attributes:
+        splits: its rows.
+        preparation: what it is given of them.
+    """
 
     network: Network
     fit: FitResult
+    splits: Splits
+    preparation: Preparation
 
 
 def train_members(
-    splits: Splits,
-    preparation: Preparation,
+    each: Sequence[Splits],
     recipe: Recipe,
     config: RunConfig,
     observe: Observer,
     checkpoint: Path | None,
 ) -> Iterator[Member]:
-    """As many as the config asks for.
+    """One for each of the splits.
 
     Args:
+        each: the rows of each; those of the first again are the same object.
         checkpoint: for the state of the first; the others' stand beside it.
     """
-    rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
-    for number in range(config.ensemble):
+    last: Splits | None = None
+    for number, splits in enumerate(each):
+        if splits is not last:
+            preparation, last = Preparation.of(splits, recipe), splits
+            rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
         seed = member_seed(config.seed, number)
         network = preparation.network(recipe.model, splits, seed)
-        told, file = _told_of(number, config.ensemble, observe), checkpoint and _file(checkpoint, number)
+        told, file = _told_of(number, len(each), observe), checkpoint and _file(checkpoint, number)
         loop = replace(recipe.loop, seed=seed)
-        yield Member(
-            network, fit(*(network, rows, held, splits.task, loop, told, file), resume=config.resume)
-        )
+        result = fit(*(network, rows, held, splits.task, loop, told, file), resume=config.resume)
+        yield Member(network, result, splits, preparation)
 
 
 def discard(checkpoint: Path, *, others_only: bool = False) -> None:

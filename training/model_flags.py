@@ -22,7 +22,10 @@ EncodingRate = Annotated[
 ]
 Hidden = Annotated[str | None, typer.Option(help="widths of the hidden layers [384,384 or 512,512,512]")]
 Activation = Annotated[str | None, typer.Option(help="relu, gelu, tanh or sigmoid [relu]")]
-Residual = Annotated[bool, typer.Option("--residual", help="steps beside a shortcut, not plain layers")]
+Residual = Annotated[
+    bool | None,
+    typer.Option(help="steps beside a shortcut, not plain layers [not; so for members of some ensembles]"),
+]
 Initialisation = Annotated[
     str | None, typer.Option("--init", help="of weights: auto, he, xavier, lecun or small [auto]")
 ]
@@ -42,7 +45,7 @@ FLAGS: Flags = {
     "encoding_rate": (EncodingRate, None),
     "hidden": (Hidden, None),
     "activation": (Activation, None),
-    "residual": (Residual, False),
+    "residual": (Residual, None),
     "initialisation": (Initialisation, None),
     "moments": (Moments, None),
     "epsilon": (Epsilon, None),

@@ -22,6 +22,7 @@ from training.folding.affine import AMP_LIMIT
 from training.held_out import HeldOut
 from training.loop import FitResult, Observer, RateCurve, find_range
 from training.members import discard, train_members
+from training.parts import parts
 from training.predictor import Predictor, output_task
 from training.preparation import Preparation
 from training.publication import Workshop
@@ -98,12 +99,10 @@ def train(
     checkpoint: Path | None = None,
 ) -> Trained:
     """Fit the networks, and put what they need around them to answer raw rows."""
-    recipe = recipe_for(config, splits)
-    preparation = Preparation.of(splits, recipe)
-    trained = list(train_members(splits, preparation, recipe, config, observe, checkpoint))
-    networks = [member.network for member in trained]
-    predictor, calibration = finished(networks, preparation, splits, recipe.model)
-    scores = metrics(predictor, preparation, splits) | calibration
+    recipe, own = recipe_for(config, splits), parts(splits, config.ensemble)
+    trained = list(train_members(own, recipe, config, observe, checkpoint))
+    predictor, calibration = finished(trained, recipe.model)
+    scores = metrics(predictor, own, logarithm=trained[0].preparation.logarithm) | calibration
     return Trained(predictor, tuple(member.fit for member in trained), scores, recipe)
 
 
@@ -115,7 +114,8 @@ def publish(config: RunConfig, splits: Splits, trained: Trained) -> Outcome:
     """
     with Workshop(config.models_dir / config.name) as workshop:
         held_out = HeldOut.of(splits, config.seed)
-        metadata = write(trained, Subject.of(splits), held_out, workshop.file, workshop.scratch)
+        subject = Subject.of(splits, config.ensemble)
+        metadata = write(trained, subject, held_out, workshop.file, workshop.scratch)
         if config.report:
             write_report(workshop.folder, config.name, splits, trained.predictor, trained.fits, metadata)
         path = workshop.publish()
@@ -170,7 +170,9 @@ def fold_completely(predictor: Predictor, amp_limit: float = AMP_LIMIT) -> Folde
         FoldError: one could not be folded; the message names the layer and the reason.
     """
     examples = predictor.encoded(*predictor.examples())
-    folded = fold_each(predictor.network, lambda member: fold_module(member, examples, amp_limit=amp_limit))
+    folded = fold_each(
+        predictor.network, examples, lambda member, own: fold_module(member, own, amp_limit=amp_limit)
+    )
     for entry in folded.report.entries:
         if entry.reason is not None:
             raise FoldError(entry.layer, entry.reason, entry.detail)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from training.config import Task
 from training.encoding import Encoding, served
+from training.ensemble import Encoders, Ensemble, members
 from training.model import Categories, Network, Standardiser
 
 
@@ -51,7 +52,10 @@ class Predictor(nn.Module):
         if not self.shapes.numeric:
             dtype = next(self.network.parameters()).dtype
             return no_numbers(inputs[0]).to(dtype), inputs[0]
-        return inputs if self.encoder is None else (self.encoder(inputs[0]), *inputs[1:])
+        if self.encoder is None:
+            return inputs
+        numbers = self.encoder(inputs[0])
+        return (*(numbers if isinstance(numbers, tuple) else (numbers,)), *inputs[1:])
 
     def examples(self) -> tuple[Tensor, ...]:
         """Two rows of each input."""
@@ -80,6 +84,32 @@ def build_predictor(
         OrderedDict([*learnt.named_rest().items(), *last]),
     )
     return Predictor(_encoder(encoding), plain, shapes).eval()
+
+
+def mean_of(predictors: Sequence[Predictor]) -> Predictor:
+    """The model that answers their mean; one is its own. Encoders that are the same become one."""
+    first, *others = predictors
+    if not others:
+        return first
+    shared = all(_same(first.encoder, other.encoder) for other in others)
+    encoder = first.encoder if shared else Encoders([p.encoder for p in predictors if p.encoder is not None])
+    mean = Ensemble([predictor.network for predictor in predictors], apart=not shared)
+    return Predictor(encoder, mean, first.shapes).eval()
+
+
+def each_of(predictor: Predictor) -> tuple[Predictor, ...]:
+    """The models of which it answers the mean."""
+    networks, encoder = members(predictor.network), predictor.encoder
+    own = tuple(encoder.children()) if isinstance(encoder, Encoders) else (encoder,) * len(networks)
+    pairs = zip(own, networks, strict=True)
+    return tuple(Predictor(encoder, network, predictor.shapes).eval() for encoder, network in pairs)
+
+
+def _same(one: nn.Module | None, other: nn.Module | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    states = one.state_dict(), other.state_dict()
+    return all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
 def _encoder(encoding: Encoding | None) -> nn.Module | None:

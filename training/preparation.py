@@ -16,6 +16,7 @@ from training.data import Moments, Split, Splits
 from training.defaults import Recipe
 from training.encoding import Encoding, Fill, begun, fit_encoding
 from training.errors import DataError
+from training.features import UNKNOWN
 from training.loop import Rows, generator
 from training.model import Network, build_network
 from training.predictor import Shapes, no_numbers
@@ -98,8 +99,16 @@ class Preparation:
             generator(seed, "initialisation"),
             before=before,
             width=self.encoding.width if self.encoding is not None else 1,
-            counts=self.codebook.counts(splits.train.categorical),
+            counts=self._counts(splits.train),
         )
+
+    def _counts(self, train: Split) -> list[NDArray[np.int64]]:
+        """How many rows have each category; a member of an ensemble may have rows of one that is unknown to
+        the whole, and an unknown one is to say nothing."""
+        counts = self.codebook.counts(train.categorical)
+        for column in counts:
+            column[UNKNOWN] = 0
+        return counts
 
 
 def _encoding(splits: Splits, y: NDArray[Any], recipe: Recipe) -> Encoding:

@@ -36,9 +36,7 @@ def test_plain_names_are_fine(name: str) -> None:
     assert RunConfig(DataConfig("digits"), name).name == name
 
 
-def test_small_tables_get_small_batches_and_many_epochs() -> None:
+def test_small_tables_get_small_batches() -> None:
     config = LoopConfig()
     assert [config.batch_size_for(rows) for rows in (2, 1000, 51_000)] == [16, 64, 256]
-    assert [config.epochs_for(rows) for rows in (100, 51_000)] == [200, 15]
-    assert LoopConfig(epochs=3, batch_size=7).epochs_for(100) == 3
     assert LoopConfig(epochs=3, batch_size=7).batch_size_for(100) == 7

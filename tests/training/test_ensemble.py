@@ -29,12 +29,16 @@ from training import calibration, certify, pipeline
 from training.config import RunConfig
 from training.data import load
 from training.encoding import PerFeature, begun
-from training.ensemble import Ensemble, mean_of, members
+from training.ensemble import Ensemble, members
 from training.errors import CertificateError, ConfigError
+from training.features import UNKNOWN
 from training.held_out import HeldOut
 from training.loop import Epoch, member_seed
 from training.loop.steps import Stepper
+from training.parts import parts, together
 from training.pipeline import Outcome, Trained
+from training.predictor import Predictor, Shapes, each_of, mean_of
+from training.preparation import Preparation
 from training.progress import TrainingProgress
 
 
@@ -95,8 +99,8 @@ def own_answers(made: Made) -> list[np.ndarray]:
     """What each member answers by itself in float64."""
     inputs = [t.double() if t.is_floating_point() else t for t in made.held_out.tensors()]
     answers = []
-    for member in members(made.trained.predictor.network):
-        alone = copy.deepcopy(made.trained.predictor.with_network(member)).double()
+    for member in each_of(made.trained.predictor):
+        alone = copy.deepcopy(member).double()
         with torch.no_grad():
             answers.append(alone(*inputs).numpy())
     return answers
@@ -152,10 +156,11 @@ def test_a_file_that_lacks_a_member_is_refused(records: Made, tmp_path: Path) ->
         certify.certify(records.outcome.path, truth)
 
 
-def test_members_share_the_encoder_and_the_texts_in_one_graph(records: Made) -> None:
+def test_members_share_the_texts_and_encode_by_their_own_rows_in_one_graph(records: Made) -> None:
     ops = [node.op_type for node in records.graph.node]
-    once = ("LabelEncoder", "IsNaN", "Where", "Clip", "Concat", "Div")
+    once, each = ("LabelEncoder", "Div"), ("IsNaN", "Where", "Clip", "Concat")
     assert {op: ops.count(op) for op in once} == dict.fromkeys(once, 1)
+    assert {op: ops.count(op) for op in each} == dict.fromkeys(each, MEMBERS)
     assert (ops.count("Gemm"), ops.count("Softmax")) == (4 * MEMBERS, MEMBERS)
     assert "BatchNormalization" not in ops
     session = Session(records.outcome.path)
@@ -191,6 +196,52 @@ def test_scores_are_those_of_the_mean(records: Made) -> None:
     assert records.outcome.metadata.metrics["test_accuracy"] == (labels == splits.test.y).mean()
 
 
+def of_member(made: Made, place: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a member answers for its own validation rows, and the truth."""
+    own = parts(load(made.config.data, 0), made.config.ensemble)[place]
+    held = HeldOut(own.columns, own.validation.numeric, own.validation.categorical, len(own.validation))
+    with torch.no_grad():
+        return each_of(made.trained.predictor)[place](*held.tensors()).numpy(), own.validation.y
+
+
+def test_validation_scores_are_those_of_members_on_rows_they_have_not_learnt_from(
+    records: Made, values: Made
+) -> None:
+    right = [answers.argmax(axis=1) == y for answers, y in (of_member(records, k) for k in range(MEMBERS))]
+    assert records.trained.metrics["validation_accuracy"] == np.concatenate(right).mean()
+    errors = [answers[:, 0] - y for answers, y in (of_member(values, k) for k in range(2))]
+    root = np.sqrt((np.concatenate(errors) ** 2).mean())
+    assert values.trained.metrics["validation_rmse"] == pytest.approx(root, rel=1e-6)
+
+
+def test_the_temperature_suits_rows_that_a_member_has_not_learnt_from(records: Made) -> None:
+    answers, y = map(np.concatenate, zip(*(of_member(records, k) for k in range(MEMBERS)), strict=True))
+
+    def loss(factor: float) -> float:
+        return calibration.log_loss(np.log(answers.astype(np.float64)) / factor, y)
+
+    assert "temperature" in records.trained.metrics
+    assert loss(1.0) < min(loss(1.02), loss(1 / 1.02))
+
+
+def test_the_metadata_tell_which_rows_were_learnt_from(records: Made) -> None:
+    splits = load(records.config.data, 0)
+    seen, metadata = together(splits), records.outcome.metadata
+    assert metadata.provenance.training_rows == len(seen) > len(splits.train)
+    assert metadata.hyperparameters["member_rows"] == len(splits.train)
+    assert metadata.features[0].maximum == seen.numeric[:, 0].max()
+
+
+def test_an_unknown_category_says_nothing_even_if_a_member_has_rows_of_one(records: Made) -> None:
+    splits = load(records.config.data, 0)
+    categorical = splits.train.categorical.copy()
+    categorical[:5] = UNKNOWN
+    splits = replace(splits, train=replace(splits.train, categorical=categorical))
+    preparation = Preparation.of(splits, records.trained.recipe)
+    counts = preparation.network(records.trained.recipe.model, splits, 0).categories.absent.tolist()
+    assert set(preparation.codebook.starts) <= set(counts)
+
+
 def test_where_the_certificate_needs_the_shift_every_member_keeps_it(folder: Path) -> None:
     outcome = pipeline.run(replace(runs.config("wine", folder / "wine", hidden=(8,)), ensemble=2))
     kept = [entry.layer for entry in outcome.metadata.folding.entries if entry.direction == "split"]
@@ -217,14 +268,15 @@ def test_the_first_member_is_the_single_model_and_the_others_are_not(folder: Pat
     begun = [name for name, _ in first.named_parameters() if name.endswith(".weight")]
     states = first.state_dict(), second.state_dict()
     assert all(not torch.equal(states[0][name], states[1][name]) for name in begun if "norm" not in name)
-    assert (one.encoder is None) == (two.encoder is None)
-    assert one.encoder is None or equal(one.encoder, two.encoder)  # type: ignore[arg-type]
+    encoder = each_of(two)[0].encoder
+    assert (one.encoder is None) == (encoder is None)
+    assert one.encoder is None or equal(one.encoder, encoder)  # type: ignore[arg-type]
 
 
 def test_one_network_is_its_own_mean() -> None:
-    network = nn.Linear(2, 1)
-    assert mean_of([network]) is network
-    assert members(network) == (network,)
+    single = Predictor(None, nn.Linear(2, 1), Shapes(2, 0, missing=False))
+    assert mean_of([single]) is single
+    assert members(single.network) == (single.network,)
 
 
 def test_ensembles_of_neighbouring_seeds_have_no_member_in_common() -> None:

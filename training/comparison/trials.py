@@ -167,7 +167,7 @@ def total_steps(loop: LoopConfig, rows: int) -> int:
     """Of one trial."""
     size = loop.batch_size_for(rows)
     per_epoch = rows if size == 1 else sum(1 for _ in batches(rows, size))
-    return loop.epochs_for(rows) * per_epoch
+    return loop.epochs * per_epoch
 
 
 def _behind_encoding(network: nn.Module) -> Iterator[nn.Module]:

@@ -106,9 +106,9 @@ class _Run:
         self._train = prepared(train, task, config)
         self._validation = prepared(validation, task, config, train) if len(validation) else self._train
         self._size = config.batch_size_for(len(train))
-        self._epochs = config.epochs_for(len(train))
-        steps = self._epochs * (len(train) if self._size == 1 else _count(len(train), self._size))
-        schedule = SCHEDULES[config.schedule](steps, config.warm_up)
+        self._epochs = config.epochs
+        self._steps = len(train) if self._size == 1 else _count(len(train), self._size)
+        schedule = SCHEDULES[config.schedule](self._epochs * self._steps, config.warm_up)
         self._stepper = Stepper(network, Loss.of(task, config), schedule, config, self._size)
         self._watch = watch
         if watch:
@@ -147,7 +147,12 @@ class _Run:
         if not self._history:
             return False
         last, patience = self._history[-1].number, self._config.patience
-        return last >= self._epochs or (patience is not None and last - self._best.number >= patience)
+        return last >= self._of or (patience is not None and last - self._best.number >= patience)
+
+    @property
+    def _of(self) -> int:
+        """How many epochs there will be: what rollbacks undid is done again, but for a part of an epoch."""
+        return self._epochs + round(self._stepper.place.lost / self._steps)
 
     def _check_steps(self) -> None:
         """A network that took few of its steps has learnt little, however finite its numbers are."""
@@ -172,7 +177,7 @@ class _Run:
         held_loss, score = evaluate(network, self._validation, self._task)
         self._stepper.schedule.after_epoch(held_loss)
         epoch = Epoch(
-            *(number, self._epochs, done.loss / max(done.rows, 1), held_loss, score),
+            *(number, self._of, done.loss / max(done.rows, 1), held_loss, score),
             *(time.perf_counter() - start, self._stepper.rate, done.norm / max(done.steps, 1), trained),
         )
         _check_finite(epoch)

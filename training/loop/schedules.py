@@ -22,11 +22,11 @@ class Schedule:
     steps: int
     warm_up: float = 0.0
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: float) -> float:
         """The share of the highest rate for the step, counted from 0; in (0, 1]."""
         return min(1.0, (step + 1) / self._rising)
 
-    def momentum(self, step: int) -> float | None:  # noqa: ARG002 - of one kind of schedule
+    def momentum(self, step: float) -> float | None:  # noqa: ARG002 - of one kind of schedule
         """AdamW's first β for the step; None leaves it alone."""
         return None
 
@@ -44,7 +44,7 @@ class Schedule:
     def _rising(self) -> int:
         return max(1, round(self.warm_up * self.steps))
 
-    def _fallen(self, step: int) -> float:
+    def _fallen(self, step: float) -> float:
         """How far the step is on the way from the peak, near 0, to the end, just below 1."""
         return max(0.0, (step - self._rising + 1) / (self.steps - self._rising + 1))
 
@@ -52,7 +52,7 @@ class Schedule:
 class Cosine(Schedule):
     """A linear rise, then half a cosine down to nothing (Loshchilov & Hutter 2017)."""
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: float) -> float:
         """Rise, then fall."""
         if step < self._rising:
             return (step + 1) / self._rising
@@ -66,13 +66,13 @@ class OneCycle(Schedule):
     FIRST, LAST = 1 / 25, 1e-4 / 25
     SLOW, FAST = 0.95, 0.85
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: float) -> float:
         """From 1/25 to 1 to almost nothing."""
         if step < self._rising:
             return _cosine(self.FIRST, 1.0, (step + 1) / self._rising)
         return _cosine(1.0, self.LAST, self._fallen(step))
 
-    def momentum(self, step: int) -> float | None:
+    def momentum(self, step: float) -> float | None:
         """High where the rate is low."""
         if step < self._rising:
             return _cosine(self.SLOW, self.FAST, (step + 1) / self._rising)
@@ -90,7 +90,7 @@ class Plateau(Schedule):
         super().__init__(steps, warm_up)
         self._level, self._best, self._waited = 1.0, math.inf, 0
 
-    def factor(self, step: int) -> float:
+    def factor(self, step: float) -> float:
         """The rise, times the present level."""
         return super().factor(step) * self._level
 

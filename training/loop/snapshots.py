@@ -26,36 +26,45 @@ class Snapshots:
 
     def __init__(self, live: Sequence[Tensor]) -> None:
         self._live = list(live)
+        self._places, self._best_place = deque([0.0] * KEPT, KEPT), 0.0
         self._best, self._level = [tensor.clone() for tensor in self._live], math.inf
         self._kept = deque([[tensor.clone() for tensor in self._live] for _ in range(KEPT)], KEPT)
         self._steps = 0
 
     @torch.no_grad()
-    def after_step(self, calm: bool, level: float) -> None:
+    def after_step(self, calm: bool, level: float, place: float) -> None:
         """Keep the present state, if it is time to and all was well lately.
 
         Args:
             level: how high the losses of the last steps were.
+            place: how many steps of the schedule are done.
         """
         self._steps += 1
         if self._steps >= EVERY and calm:
             oldest = self._kept.popleft()
             if level < self._level:
                 torch._foreach_copy_(self._best, oldest)
-                self._level = level
+                self._level, self._best_place = level, self._places[0]
             torch._foreach_copy_(oldest, self._live)
             self._kept.append(oldest)
+            self._places.append(place)
             self._steps = 0
 
     @torch.no_grad()
-    def restore(self, best: bool) -> None:
+    def restore(self, best: bool) -> float:
         """Take up the oldest state again, or the best one where the oldest did not help; what came after it
-        is not worth keeping."""
-        chosen = self._best if best else self._kept[0]
+        is not worth keeping.
+
+        Returns:
+            How many steps of the schedule were done then.
+        """
+        chosen, place = (self._best, self._best_place) if best else (self._kept[0], self._places[0])
         torch._foreach_copy_(self._live, chosen)
         for kept in self._kept:
             torch._foreach_copy_(kept, self._live)
+        self._places.extend([place] * KEPT)
         self._steps = 0
+        return place
 
     @torch.no_grad()
     def restore_only(self, which: Sequence[int]) -> None:
@@ -66,7 +75,9 @@ class Snapshots:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
         kept = [list(kept) for kept in self._kept]
-        return {"kept": kept, "best": list(self._best), "level": self._level, "steps": self._steps}
+        numbers = {"level": self._level, "steps": self._steps}
+        places = {"places": list(self._places), "best_place": self._best_place}
+        return {"kept": kept, "best": list(self._best), **numbers, **places}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -75,3 +86,4 @@ class Snapshots:
             torch._foreach_copy_(kept, saved)
         torch._foreach_copy_(self._best, state["best"])
         self._level, self._steps = state["level"], state["steps"]
+        self._places, self._best_place = deque(state["places"], KEPT), state["best_place"]

@@ -5,10 +5,14 @@ accepted steps: a step is skipped where one of them is more than `DEVIATIONS` ro
 `FACTOR` times above it, and higher than at the start of training. A step whose loss or gradient is not
 finite is always skipped.
 
-The weights themselves are bad when steps are skipped again and again, and when the losses of accepted steps
-say so, beyond what their scatter explains: they rise at once and a tenth of what training had gained is lost;
-half of it is lost, however slowly; they are higher than before training; or nothing is gained and there is
-hardly a gradient left. Then an earlier state is taken up with half the learning rate, and a quarter of it
+A step may be taken that was far too long, as where the rate was wrong for a while; the losses may hardly
+tell, while the weights that it left learn slowly ever after. So every `EVERY` accepted steps it is seen how
+far the weights have moved: more than `LEAP` times as far as ever lately is undone.
+
+The weights themselves are bad too when steps are skipped again and again, and when the losses of accepted
+steps say so, beyond what their scatter explains: they rise at once and a tenth of what training had gained is
+lost; half of it is lost, however slowly; they are higher than before training; or nothing is gained and there
+is hardly a gradient left. Then an earlier state is taken up with half the learning rate, and a quarter of it
 where that happens again soon. What made steps leap may pass: after a calm while the rate is restored.
 """
 
@@ -17,6 +21,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -44,6 +49,10 @@ RISEN = 1.5
 """A median of `EVERY` losses so many deviations above the ordinary one: its own error is 0.44 of one."""
 SETTLED = 32
 """Steps after which it can be said whether training gets anywhere."""
+LEAP = 5.0
+"""A hundredfold rate in one of `EVERY` steps moves weights 12 times as far, or further."""
+MOVES = 4
+"""How many ways of `EVERY` steps tell how far is ordinary."""
 DEAD = 0.1
 """A gradient that is this share of what it was at the start moves nothing."""
 
@@ -114,6 +123,7 @@ class SpikeGuard:
     Attributes:
         in_a_row: how many steps were skipped since the last one that was taken.
         far: whether the last rollback has to go further back than the last few steps.
+        lasting: whether it was for the rate, which is too high, and not for a fault that may pass.
     """
 
     _NUMBERS = ("_lowest", "_skipped", "in_a_row", "far", "_accepted", "_since_rollback", "_restore")
@@ -127,17 +137,22 @@ class SpikeGuard:
         self.incidents = Incidents()
         self._levels = levels
         self._loss, self._norm = _Ordinary(), _Ordinary()
+        self._moves = deque[float](maxlen=MOVES)
         self._lowest = math.inf
         self._skipped, self._accepted, self._since_rollback = 0.0, 0, SOON
-        self.in_a_row, self.far = 0, False
+        self.in_a_row, self.far, self.lasting = 0, False, False
         self._restore = 1.0
         """What the rate is to be multiplied with once it is calm; 1 for nothing."""
 
-    def judge(self, loss: float, norm: float) -> Verdict:
-        """What is to be done with the step."""
+    def judge(self, loss: float, norm: float, moved: Callable[[], float] = lambda: 0.0) -> Verdict:
+        """What is to be done with the step.
+
+        Args:
+            moved: how far the weights are from where they were when this was asked before.
+        """
         finite = math.isfinite(loss) and math.isfinite(norm)
         if finite and loss <= self._loss.limit and norm <= self._norm.limit:
-            return self._accept(loss, norm)
+            return self._accept(loss, norm, moved)
         return self._refuse(finite)
 
     @property
@@ -146,11 +161,16 @@ class SpikeGuard:
         return self._loss.middle
 
     @property
+    def passing(self) -> float:
+        """By how much of that the rate is lowered for a while only."""
+        return 1.0 / self._restore
+
+    @property
     def calm(self) -> bool:
         """Whether no step was skipped lately: the present state is worth keeping."""
         return self._skipped == 0
 
-    def _accept(self, loss: float, norm: float) -> Verdict:
+    def _accept(self, loss: float, norm: float, moved: Callable[[], float]) -> Verdict:
         self._loss.add(loss)
         self._norm.add(norm)
         self._accepted += 1
@@ -160,7 +180,14 @@ class SpikeGuard:
         if self._since_rollback == CALM and self._restore != 1.0:
             self._change_rate(self._restore)
             self._restore = 1.0
-        if self._accepted % EVERY or len(self._loss.recent) < FIRST:
+            # At a higher rate weights move further.
+            self._moves.clear()
+        if self._accepted % EVERY:
+            return Verdict.TAKE
+        if self._leapt(moved()) and self._may_roll_back:
+            self._roll_back(lasting=False, far=False, moved=True)
+            return Verdict.ROLL_BACK
+        if len(self._loss.recent) < FIRST:
             return Verdict.TAKE
         state = self._state() if self._levels else _State.GOOD
         if state is not _State.GOOD and self._may_roll_back:
@@ -170,6 +197,13 @@ class SpikeGuard:
         self._norm.update()
         self._lowest = min(self._lowest, self._loss.middle)
         return Verdict.TAKE
+
+    def _leapt(self, move: float) -> bool:
+        """Whether the last few steps were far too long; a move that was not is an ordinary one."""
+        leapt = len(self._moves) == MOVES and not move <= LEAP * max(self._moves)
+        if not leapt:
+            self._moves.append(move)
+        return leapt
 
     def _refuse(self, finite: bool) -> Verdict:
         more = replace(self.incidents, skipped=self.incidents.skipped + 1)
@@ -216,12 +250,19 @@ class SpikeGuard:
     def _may_roll_back(self) -> bool:
         return self.incidents.rollbacks < MOST_ROLLBACKS
 
-    def _roll_back(self, lasting: bool, far: bool) -> None:
+    def _roll_back(self, *, lasting: bool, far: bool, moved: bool = False) -> None:
+        """Lower the rate, and forget what belongs to the state that is left.
+
+        Args:
+            lasting: the rate is to blame, and stays low.
+            far: the state of some steps ago is no good either.
+            moved: the last few steps are to blame, and no others.
+        """
         again = self._since_rollback < SOON
-        self.far = far or again
+        self.far, self.lasting = far or (again and not moved), lasting
         factor = 0.25 if again else 0.5
         if self.incidents.rate_factor * factor >= LOWEST_RATE:
-            self._restore = 1.0 if lasting or again else 1 / factor
+            self._restore = 1.0 if lasting else (self._restore if again else 1.0) / factor
             self._change_rate(factor)
         self.incidents = replace(self.incidents, rollbacks=self.incidents.rollbacks + 1)
         self._skipped, self._since_rollback = 0.0, 0
@@ -235,11 +276,12 @@ class SpikeGuard:
         """What a resumed run needs."""
         numbers = {name: getattr(self, name) for name in self._NUMBERS}
         ordinary = {"loss": self._loss.as_tuple(), "norm": self._norm.as_tuple()}
-        return {**numbers, **ordinary, "incidents": dict(vars(self.incidents))}
+        return {**numbers, **ordinary, "moves": list(self._moves), "incidents": dict(vars(self.incidents))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         for name in self._NUMBERS:
             setattr(self, name, state[name])
         self._loss, self._norm = _Ordinary.from_tuple(state["loss"]), _Ordinary.from_tuple(state["norm"])
+        self._moves = deque(state["moves"], maxlen=MOVES)
         self.incidents = Incidents(**state["incidents"])

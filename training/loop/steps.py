@@ -19,6 +19,7 @@ from training.loop.diagnosis import first_not_finite
 from training.loop.losses import Loss
 from training.loop.mixing import Mixing
 from training.loop.optimisers import Optimiser, length
+from training.loop.place import Place
 from training.loop.rows import Rows
 from training.loop.schedules import Schedule
 from training.loop.snapshots import Snapshots
@@ -47,12 +48,18 @@ class Pass:
 
 
 class Stepper:
-    """The network and all that moves it."""
+    """The network and all that moves it.
+
+    Attributes:
+        step: how many batches there were.
+        place: how far the schedule has come.
+    """
 
     def __init__(
         self, network: nn.Module, loss: Loss, schedule: Schedule, config: LoopConfig, batch_size: int
     ) -> None:
-        self.network, self.schedule, self.step = network, schedule, 0
+        self.network, self.schedule = network, schedule
+        self.step, self.place = 0, Place(schedule.steps)
         self.after_step: Callable[[int], None] | None = None
         self.average = Average(network, config.ema) if config.ema else None
         self.guard = SpikeGuard(levels=not config.mixup) if config.spike_guard else None
@@ -66,11 +73,13 @@ class Stepper:
         if self.average:
             self._tensors += self.average.tensors()
         self._snapshots = Snapshots(self._tensors) if self.guard else None
+        self._weights = [parameter.detach() for parameter in network.parameters()]
+        self._mark = [weight.clone() for weight in self._weights] if self.guard else []
 
     @property
     def rate(self) -> float:
         """The learning rate of the step before."""
-        return self._config.learning_rate * self._factor(max(self.step - 1, 0))
+        return self._config.learning_rate * self._factor(max(self.place.at - 1, 0))
 
     def epoch(self, data: Rows, permutation: Tensor) -> Pass:
         """One pass over all rows in the order of the permutation."""
@@ -82,6 +91,7 @@ class Stepper:
             if self._taken(rows, loss, norm):
                 done.add(loss, norm, len(rows))
             self.step += 1
+            self.place.advance(self.guard.passing if self.guard else 1.0)
             if self.after_step:
                 self.after_step(self.step)
         return done
@@ -121,28 +131,47 @@ class Stepper:
             outputs = self.network(*rows.inputs)
         return self._loss(outputs.float(), rows.y, rows.weight)
 
-    def _factor(self, step: int) -> float:
+    def _factor(self, step: float) -> float:
         lowered = self.guard.incidents.rate_factor if self.guard else 1.0
         return self.schedule.factor(step) * lowered
 
     def _taken(self, rows: Rows, loss: float, norm: float) -> bool:
         """Take the step, unless the guard says otherwise."""
-        verdict = self.guard.judge(loss, norm) if self.guard else Verdict.TAKE
+        verdict = self.guard.judge(loss, norm, self._moved) if self.guard else Verdict.TAKE
         if verdict is Verdict.TAKE:
-            self._optimiser.step(self._factor(self.step), self.schedule.momentum(self.step))
+            self.schedule.steps = self.place.total
+            at = min(self.place.at, self.place.total - 1)
+            self._optimiser.step(self._factor(at), self.schedule.momentum(at))
             if self.average:
                 self.average.update()
             if self._snapshots and self.guard:
-                self._snapshots.after_step(self.guard.calm, self.guard.middle)
+                self._snapshots.after_step(self.guard.calm, self.guard.middle, self.place.at + 1)
             return True
         if verdict is Verdict.STOP:
             self._stop(rows)
-        if verdict is Verdict.ROLL_BACK and self._snapshots:
-            self._snapshots.restore(best=bool(self.guard and self.guard.far))
+        if verdict is Verdict.ROLL_BACK:
+            self._go_back()
         elif self._snapshots and not self._config.exact_statistics:
             # A step that is not taken has left its mark on the running averages.
             self._snapshots.restore_only(self._buffers)
         return False
+
+    @torch.no_grad()
+    def _moved(self) -> float:
+        """How far the weights are from where this was last asked."""
+        way = length(torch._foreach_sub(self._weights, self._mark))
+        torch._foreach_copy_(self._mark, self._weights)
+        return way
+
+    @torch.no_grad()
+    def _go_back(self) -> None:
+        """To an earlier state, and where a fault passes to its place in the schedule."""
+        if self._snapshots is None or self.guard is None:
+            return
+        place = self._snapshots.restore(best=self.guard.far)
+        torch._foreach_copy_(self._mark, self._weights)
+        if not self.guard.lasting:
+            self.place.go_back(place - 1)
 
     def _stop(self, rows: Rows) -> None:
         where = first_not_finite(self.network, lambda: self._forward(rows))
@@ -157,6 +186,8 @@ class Stepper:
         named = {"guard": self.guard, "snapshots": self._snapshots, "schedule": self.schedule}
         return {
             "step": self.step,
+            "place": self.place.state_dict(),
+            "mark": list(self._mark),
             "averaged": self.average.steps if self.average else 0,
             "tensors": list(self._tensors),
             **{name: part.state_dict() for name, part in named.items() if part},
@@ -166,6 +197,9 @@ class Stepper:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.step = state["step"]
+        self.place.load_state_dict(state["place"])
+        if self._mark:
+            torch._foreach_copy_(self._mark, state["mark"])
         if self.average:
             self.average.steps = state["averaged"]
         torch._foreach_copy_(self._tensors, state["tensors"])

@@ -10,7 +10,7 @@ from training.config import RunConfig
 
 _NAMES = {"learning_rate": "lr", "initialisation": "init"}
 
-_ONE_WAY = ("residual", "log_target")
+_ONE_WAY = ("log_target",)
 """Switches that have no --no-."""
 
 

@@ -52,7 +52,7 @@ class Space:
         if config.model.get("encoding") == "auto":
             asked.remove("encoding")
         dimensions = dict(_dimensions(recipe, splits, asked))
-        base = replace(config, loop={**config.loop, "epochs": recipe.loop.epochs_for(len(splits.train))})
+        base = replace(config, loop={**config.loop, "epochs": recipe.loop.epochs})
         return cls(base, dimensions)
 
     @property

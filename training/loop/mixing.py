@@ -33,11 +33,15 @@ class Mixing:
         self._alpha = config.mixup
         self._seed = derived(config.seed, "mixing")
 
-    def loss(self, rows: Rows, step: int, loss: Loss) -> Tensor:
-        """Of the mixed rows. A batch is in random order, so its reverse is a partner for each row."""
-        share = self.share(step)
+    def front(self, rows: Rows, step: int) -> Tensor:
+        """What the first linear layer gives, mixed. A batch is in random order, so its reverse is a partner
+        for each row."""
         front = self._network.front(*rows.inputs)
-        outputs = self._network.rest(front.lerp(front.flip(0), 1 - share)).float()
+        return front.lerp(front.flip(0), 1 - self.share(step))
+
+    def loss(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> Tensor:
+        """Of what the rest of the network gives for mixed rows."""
+        share = self.share(step)
         other = None if rows.weight is None else rows.weight.flip(0)
         first, second = loss(outputs, rows.y, rows.weight), loss(outputs, rows.y.flip(0), other)
         return first * share + second * (1 - share)

@@ -9,14 +9,15 @@ so that it is as long as AdamW's and the same learning rate suits both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from training.config import LoopConfig, OptimizerName
 from training.loop.groups import Group, groups
+from training.loop.memory import Block
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -35,38 +36,61 @@ class Rule(Protocol):
 
 
 class Optimiser:
-    """A rule for each group of parameters, with its own scale of the rate."""
+    """A rule for each group of parameters, with its own scale of the rate.
+
+    Attributes:
+        blocks: the parameters of each group, in one piece of memory.
+    """
 
     def __init__(self, network: nn.Module, config: LoopConfig) -> None:
         self._rate = config.learning_rate
-        everything = groups(network)
-        self.parameters = [p for group in everything for p in group.parameters]
         self._rules: list[tuple[float, Rule]] = []
-        for group in everything:
-            decay = config.weight_decay * group.decay_scale
-            kind = _kind(config.optimizer, group)
-            self._rules.append((group.rate_scale, kind(group.parameters, decay)))
+        self.blocks: list[Block] = []
+        for (rate, decay, kind, _), parameters in _treated(network, config.optimizer).items():
+            self.blocks.append(Block(parameters))
+            self._rules.append((rate, kind(self.blocks[-1], config.weight_decay * decay)))
 
     def step(self, factor: float, momentum: float | None = None) -> None:
         """Move every parameter by its gradient, at a share of the highest rate."""
         for scale, rule in self._rules:
             rule.step(self._rate * factor * scale, momentum)
 
-    def forget_gradients(self) -> None:
-        """Let the next backward pass make new ones: adding to old ones would read and write them again."""
-        for parameter in self.parameters:
-            parameter.grad = None
+    def forget_gradients(self, written: Collection[nn.Parameter] = ()) -> None:
+        """Let the next backward pass make new ones: adding to old ones would read and write them again.
+
+        Args:
+            written: parameters whose gradients will be written over where they are.
+        """
+        for block in self.blocks:
+            block.forget_gradients(written)
 
     def gradients(self) -> list[Tensor]:
-        """Those that the last backward pass made."""
-        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        """Those that the last backward pass made, flat, one tensor for each group."""
+        for block in self.blocks:
+            block.collect()
+        return [block.gradients for block in self.blocks]
 
     def tensors(self) -> list[Tensor]:
-        """What the rules remember."""
-        return [tensor for _, rule in self._rules for tensor in rule.tensors()]
+        """The parameters, and what the rules remember."""
+        remembered = [tensor for _, rule in self._rules for tensor in rule.tensors()]
+        return [*(block.values for block in self.blocks), *remembered]
 
 
-def _kind(name: OptimizerName, group: Group) -> Callable[[Sequence[nn.Parameter], float], Rule]:
+Kind = Callable[[Block, float], Rule]
+Treatment = tuple[float, float, Kind, torch.dtype]
+
+
+def _treated(network: nn.Module, name: OptimizerName) -> dict[Treatment, list[nn.Parameter]]:
+    """The parameters by rate, decay, rule and precision."""
+    found: dict[Treatment, list[nn.Parameter]] = {}
+    for group in groups(network):
+        for parameter in group.parameters:
+            key = (group.rate_scale, group.decay_scale, _kind(name, group), parameter.dtype)
+            found.setdefault(key, []).append(parameter)
+    return found
+
+
+def _kind(name: OptimizerName, group: Group) -> Kind:
     if name == "sgd":
         return Descent
     return Muon if group.orthogonal and name == "muon" else AdamW
@@ -91,25 +115,22 @@ class AdamW:
     EPSILON = 1e-8
     BETAS = (0.9, 0.999)
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
-        self._values = [parameter.detach() for parameter in parameters]
-        self._means, self._squares = ([torch.zeros_like(v) for v in self._values] for _ in range(2))
-        self._steps = [torch.zeros((), device=value.device) for value in self._values]
+    def __init__(self, block: Block, decay: float) -> None:
+        self._block, self._decay = block, decay
+        self._means, self._squares = (torch.zeros_like(block.values) for _ in range(2))
+        self._steps = torch.zeros((), device=block.values.device)
 
     @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:
         """Move the parameters that have a gradient."""
-        lists = (self._values, self._gradients(), self._means, self._squares, self._steps)
-        if any(gradient is None for gradient in lists[1]):
-            present = [row for row in zip(*lists, strict=True) if row[1] is not None]
-            if not present:
-                return
-            lists = tuple(map(list, zip(*present, strict=True)))  # type: ignore[assignment]
-        values, gradients, means, squares, steps = lists
-        torch._foreach_add_(steps, 1.0)
+        places = self._block.collect()
+        if not places:
+            return
+        self._steps += 1.0
+        every = (self._block.values, self._block.gradients, self._means, self._squares)
+        values, gradients, means, squares = ([tensor[place] for place in places] for tensor in every)
         torch._fused_adamw_(
-            *(values, gradients, means, squares, [], steps),
+            *(values, gradients, means, squares, [], [self._steps] * len(places)),
             lr=rate,
             beta1=self.BETAS[0] if momentum is None else momentum,
             beta2=self.BETAS[1],
@@ -119,12 +140,9 @@ class AdamW:
             maximize=False,
         )
 
-    def _gradients(self) -> list[Any]:
-        return [parameter.grad for parameter in self._parameters]
-
     def tensors(self) -> list[Tensor]:
         """Both moments and the count of steps."""
-        return [*self._means, *self._squares, *self._steps]
+        return [self._means, self._squares, self._steps]
 
 
 class Muon:
@@ -135,9 +153,9 @@ class Muon:
 
     MOMENTUM = 0.95
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
-        self._momenta = [torch.zeros_like(parameter) for parameter in parameters]
+    def __init__(self, block: Block, decay: float) -> None:
+        self._parameters, self._decay = block.parameters, decay
+        self._momenta = [torch.zeros_like(parameter) for parameter in block.parameters]
 
     @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
@@ -157,19 +175,17 @@ class Muon:
 class Descent:
     """Stochastic gradient descent without momentum, as in the experiments of Ioffe & Szegedy (2015)."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
+    def __init__(self, block: Block, decay: float) -> None:
+        self._block, self._decay = block, decay
 
     @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
         """Move every parameter that has a gradient; decay is decoupled from it."""
-        pairs = [(p.detach(), p.grad) for p in self._parameters if p.grad is not None]
-        if not pairs:
-            return
-        values, gradients = map(list, zip(*pairs, strict=True))
-        if self._decay:
-            torch._foreach_mul_(values, 1 - rate * self._decay)
-        torch._foreach_add_(values, gradients, alpha=-rate)
+        for place in self._block.collect():
+            values = self._block.values[place]
+            if self._decay:
+                values.mul_(1 - rate * self._decay)
+            values.add_(self._block.gradients[place], alpha=-rate)
 
     def tensors(self) -> list[Tensor]:
         """Nothing is remembered."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,9 @@ from training.config import LoopConfig
 from training.errors import TrainingError
 from training.loop.averaging import Average
 from training.loop.batches import batches, single_rows
-from training.loop.devices import lower_precision
 from training.loop.diagnosis import first_not_finite
+from training.loop.gradients import Gradients
 from training.loop.losses import Loss
-from training.loop.mixing import Mixing
 from training.loop.optimisers import Optimiser, length
 from training.loop.rows import Rows
 from training.loop.schedules import Schedule
@@ -54,15 +52,14 @@ class Stepper:
     ) -> None:
         self.network, self.schedule, self.step = network, schedule, 0
         self.after_step: Callable[[int], None] | None = None
-        self.average = Average(network, config.ema) if config.ema else None
         self.guard = SpikeGuard(levels=not config.mixup) if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
-        self._mixing = Mixing(network, config) if config.mixup else None
-        own = network.state_dict()
-        parameters = {name for name, _ in network.named_parameters()}
-        self._buffers = [place for place, name in enumerate(own) if name not in parameters]
-        self._tensors = [*own.values(), *self._optimiser.tensors()]
+        self.average = Average(network, config.ema) if config.ema else None
+        self._gradients = Gradients(network, loss, config, self._optimiser)
+        buffers = _kept_buffers(network)
+        self._buffers = range(len(buffers))
+        self._tensors = [*buffers, *self._optimiser.tensors()]
         if self.average:
             self._tensors += self.average.tensors()
         self._snapshots = Snapshots(self._tensors) if self.guard else None
@@ -75,6 +72,7 @@ class Stepper:
     def epoch(self, data: Rows, permutation: Tensor) -> Pass:
         """One pass over all rows in the order of the permutation."""
         self.network.train()
+        self._gradients.look(whole_batches=self._batch_size > 1)
         done = Pass()
         for batch in self._slices(data):
             rows = data.take(permutation[batch])
@@ -101,25 +99,15 @@ class Stepper:
 
     def _backward(self, rows: Rows) -> tuple[float, float]:
         """Loss and length of the gradient, which is shortened where it is to be clipped."""
-        self._optimiser.forget_gradients()
-        loss = self._forward(rows)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._gradients.of(rows, self.step)
         clip = self._config.clip
         if self.guard is None and clip is None:
-            return float(loss.detach()), 0.0
+            return loss, 0.0
         gradients = self._optimiser.gradients()
         norm = length(gradients)
         if clip is not None and clip < norm < float("inf"):
             torch._foreach_mul_(gradients, clip / norm)
-        return float(loss.detach()), norm
-
-    def _forward(self, rows: Rows) -> Tensor:
-        lower = self._config.precision == "bf16"
-        with lower_precision(self.network, rows.y.device) if lower else nullcontext():
-            if self._mixing and len(rows) > 1:
-                return self._mixing.loss(rows, self.step, self._loss)
-            outputs = self.network(*rows.inputs)
-        return self._loss(outputs.float(), rows.y, rows.weight)
+        return loss, norm
 
     def _factor(self, step: int) -> float:
         lowered = self.guard.incidents.rate_factor if self.guard else 1.0
@@ -145,7 +133,7 @@ class Stepper:
         return False
 
     def _stop(self, rows: Rows) -> None:
-        where = first_not_finite(self.network, lambda: self._forward(rows))
+        where = first_not_finite(self.network, lambda: self._gradients.loss(rows, self.step))
         first = self.step + 2 - (self.guard.in_a_row if self.guard else 1)
         raise TrainingError(
             f"step {first} and every one up to {self.step + 1}: the loss or its gradient is not finite; "
@@ -173,3 +161,9 @@ class Stepper:
         for name, part in named.items():
             if part:
                 part.load_state_dict(state[name])
+
+
+def _kept_buffers(network: nn.Module) -> list[Tensor]:
+    """Those that belong to the network's state."""
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    return [tensor for name, tensor in network.state_dict().items() if name not in parameters]

@@ -1,0 +1,198 @@
+"""Stack: the forward and the backward pass of a plain stack of layers, written out.
+
+For networks of this size autograd's bookkeeping costs as much as its smaller kernels. Here the same kernels are
+called in the same order, so that losses and gradients have autograd's bits, and every gradient is written to
+where the optimiser wants it. With s for the sum over the rows and g for the gradient that comes from behind:
+
+    Linear      y = x Wᵀ + b        gW = gᵀ x       gb = s g        gx = g W
+    activation, dropout             gx = g · act′(x), g · mask / (1 − p)
+    BatchNorm   by torch's own kernels, which keep mean and 1 / √(var + ε) of the forward pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from training.model import BatchNorm, Residual
+
+kernels = torch.ops.aten
+
+
+class Step(Protocol):
+    """One layer of the stack; it keeps what its backward pass needs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What comes out."""
+        ...
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        """Write the gradients of the parameters; that of what came in, where it is wanted further on."""
+        ...
+
+
+class Stack:
+    """Layers one behind the other, in training mode.
+
+    Attributes:
+        parameters: of all its layers; each needs a `grad` to be written over.
+    """
+
+    def __init__(self, steps: list[Step], parameters: frozenset[nn.Parameter]) -> None:
+        self._steps, self.parameters = steps, parameters
+
+    @classmethod
+    def of(cls, layers: Iterable[nn.Module]) -> Stack | None:
+        """None where a layer is not one of those known here, is frozen, or stands in two places."""
+        layers = list(layers)
+        parameters = [parameter for layer in layers for parameter in layer.parameters()]
+        shared = len({id(parameter) for parameter in parameters}) < len(parameters)
+        if (
+            shared
+            or not parameters
+            or not all(p.requires_grad and p.device.type == "cpu" for p in parameters)
+        ):
+            return None
+        steps = [_step(layer) for layer in layers]
+        known = [step for step in steps if step is not None]
+        return cls(known, frozenset(parameters)) if len(known) == len(steps) else None
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape: (rows, inputs) → (rows, outputs)."""
+        for step in self._steps:
+            x = step.forward(x)
+        return x
+
+    @torch.no_grad()
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        """Write every parameter's gradient into its `grad`; that of the inputs, where it is wanted.
+
+        Shape: (rows, outputs) → (rows, inputs).
+        """
+        for place, step in reversed(list(enumerate(self._steps))):
+            gradient = step.backward(gradient, further=further or place > 0)
+        return gradient
+
+
+def _step(layer: nn.Module) -> Step | None:
+    make = _STEPS.get(type(layer))
+    return make(layer) if make else None
+
+
+class _Linear:
+    def __init__(self, layer: nn.Linear) -> None:
+        self._layer, self._transposed = layer, layer.weight.detach().t()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._x = x
+        if self._layer.bias is None:
+            return torch.mm(x, self._transposed)
+        return torch.addmm(self._layer.bias, x, self._transposed)
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        torch.mm(gradient.t(), self._x, out=self._layer.weight.grad)
+        if self._layer.bias is not None:
+            torch.sum(gradient, 0, out=self._layer.bias.grad)
+        return torch.mm(gradient, self._layer.weight) if further else gradient
+
+
+class _BatchNorm:
+    def __init__(self, layer: BatchNorm) -> None:
+        self._layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self._layer
+        self._x = x
+        y, self._mean, self._scale = torch.native_batch_norm(
+            *(x, norm.weight, norm.bias, norm.running_mean, norm.running_var),
+            *(True, norm.momentum, norm.eps),
+        )
+        return y
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        norm = self._layer
+        gradient, weight, bias = kernels.native_batch_norm_backward(
+            *(gradient, self._x, norm.weight, norm.running_mean, norm.running_var),
+            *(self._mean, self._scale, True, norm.eps, [further, True, True]),
+        )
+        norm.weight.grad.copy_(weight)
+        norm.bias.grad.copy_(bias)
+        return gradient
+
+
+class _Activation:
+    """By a kernel forward, and one backward that sees what came in or what came out."""
+
+    def __init__(
+        self,
+        forward: Callable[[Tensor], Tensor],
+        backward: Callable[[Tensor, Tensor], Tensor],
+        *,
+        sees_input: bool = False,
+    ) -> None:
+        self._forward, self._backward, self._sees_input = forward, backward, sees_input
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._forward(x)
+        self._seen = x if self._sees_input else y
+        return y
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        return self._backward(gradient, self._seen) if further else gradient
+
+
+class _Dropout:
+    def __init__(self, layer: nn.Dropout) -> None:
+        self._share = 1 - layer.p
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._mask = torch.empty_like(x).bernoulli_(self._share).div_(self._share)
+        return x * self._mask
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        return gradient * self._mask if further else gradient
+
+
+class _Shortcut:
+    """Steps beside the shortcut: y = x + step(x)."""
+
+    def __init__(self, steps: Stack) -> None:
+        self._beside = steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self._beside.forward(x)
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        beside = self._beside.backward(gradient, further=further)
+        return gradient + beside if further else gradient
+
+
+def _residual(layer: Residual) -> Step | None:
+    inner = Stack.of(layer.children())
+    return _Shortcut(inner) if inner else None
+
+
+def _norm(layer: BatchNorm) -> Step | None:
+    return _BatchNorm(layer) if layer.moments == "feature" else None
+
+
+def _gelu(layer: nn.GELU) -> Step:
+    backward = partial(kernels.gelu_backward, approximate=layer.approximate)
+    return _Activation(layer, backward, sees_input=True)
+
+
+_STEPS: dict[type[nn.Module], Callable[[Any], Step | None]] = {
+    nn.Linear: _Linear,
+    BatchNorm: _norm,
+    nn.ReLU: lambda _: _Activation(torch.relu, lambda g, y: kernels.threshold_backward(g, y, 0)),
+    nn.Tanh: lambda _: _Activation(torch.tanh, kernels.tanh_backward),
+    nn.Sigmoid: lambda _: _Activation(torch.sigmoid, kernels.sigmoid_backward),
+    nn.GELU: _gelu,
+    nn.Dropout: lambda layer: _Dropout(layer) if 0 < layer.p < 1 else None,
+    Residual: _residual,
+}

@@ -60,14 +60,15 @@ class Gradients:
 
     def _by_stack(self, stack: Stack, rows: Rows, step: int) -> float:
         front = self._front(rows, step) if self._has_front else rows.inputs[0]
-        outputs = stack.forward(front.detach()).requires_grad_()
-        loss = self._of_outputs(outputs, rows, step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        assert outputs.grad is not None  # noqa: S101 - it is a leaf
-        gradient = stack.backward(outputs.grad, further=self._has_front)
+        outputs = stack.forward(front.detach())
+        if self._mixing:
+            loss, gradient = self._mixing.with_gradient(outputs, rows, step, self._loss)
+        else:
+            loss, gradient = self._loss.with_gradient(outputs, rows.y, rows.weight)
+        gradient = stack.backward(gradient, further=self._has_front)
         if self._has_front:
             front.backward(gradient)  # type: ignore[no-untyped-call]
-        return float(loss.detach())
+        return float(loss)
 
     def loss(self, rows: Rows, step: int) -> Tensor:
         """A forward pass that autograd follows."""
@@ -77,15 +78,12 @@ class Gradients:
                 outputs = self._network.rest(self._mixing.front(rows, step))
             else:
                 outputs = self._network(*rows.inputs)
-        return self._of_outputs(outputs.float(), rows, step)
+        if self._mixing and len(rows) > 1:
+            return self._mixing.loss(outputs.float(), rows, step, self._loss)
+        return self._loss(outputs.float(), rows.y, rows.weight)
 
     def _front(self, rows: Rows, step: int) -> Tensor:
         if self._mixing:
             return self._mixing.front(rows, step)
         assert isinstance(self._network, Network)  # noqa: S101 - others have no front
         return self._network.front(*rows.inputs)
-
-    def _of_outputs(self, outputs: Tensor, rows: Rows, step: int) -> Tensor:
-        if self._mixing and len(rows) > 1:
-            return self._mixing.loss(outputs, rows, step, self._loss)
-        return self._loss(outputs, rows.y, rows.weight)

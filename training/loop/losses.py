@@ -39,6 +39,40 @@ class Loss:
         rows = self._loss(outputs, y, "none")
         return (rows * (weight if rows.ndim == 1 else weight[:, None])).mean()
 
+    @torch.no_grad()
+    def with_gradient(
+        self, outputs: Tensor, y: Tensor, weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, and its gradient by the outputs; shapes as above."""
+        if self.task == "classification":
+            return self._cross_entropy(outputs, y, weight)
+        if weight is None and self.regression == "mse":
+            loss = functional.mse_loss(outputs, y)
+            return loss, torch.ops.aten.mse_loss_backward(torch.ones_like(loss), outputs, y, 1)
+        with torch.enable_grad():
+            leaf = outputs.detach().requires_grad_()
+            loss = self(leaf, y, weight)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.detach(), gradient
+
+    def _cross_entropy(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """−Σ q log p, with q = 1 − ε at the row's class and ε / classes everywhere; its gradient is p − q.
+
+        Classes are the rows here: torch's softmax of ten columns takes fifteen times as long as of ten rows.
+        """
+        logs, classes = torch.log_softmax(outputs.t(), 0), y[None]
+        losses = logs.gather(0, classes)[0].mul_(self.smoothing - 1)
+        if self.smoothing:
+            losses -= self.smoothing * logs.mean(0)
+        share = self.smoothing / len(logs)
+        gradient = logs.exp_()
+        gradient.scatter_add_(0, classes, gradient.new_tensor(self.smoothing - 1).expand(1, len(y)))
+        if share:
+            gradient -= share
+        if weight is None:
+            return losses.mean(), gradient.div_(len(y)).t()
+        return (losses * weight).mean(), gradient.mul_(weight / len(y)).t()
+
     def _loss(self, outputs: Tensor, y: Tensor, reduction: str) -> Tensor:
         if self.task == "classification":
             return functional.cross_entropy(outputs, y, label_smoothing=self.smoothing, reduction=reduction)

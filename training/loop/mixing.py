@@ -41,11 +41,22 @@ class Mixing:
 
     def loss(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> Tensor:
         """Of what the rest of the network gives for mixed rows."""
+        first, second = loss(outputs, rows.y, rows.weight), loss(outputs, *_partners(rows))
         share = self.share(step)
-        other = None if rows.weight is None else rows.weight.flip(0)
-        first, second = loss(outputs, rows.y, rows.weight), loss(outputs, rows.y.flip(0), other)
         return first * share + second * (1 - share)
+
+    def with_gradient(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> tuple[Tensor, Tensor]:
+        """The same, and its gradient by the outputs."""
+        first, gradient = loss.with_gradient(outputs, rows.y, rows.weight)
+        second, other = loss.with_gradient(outputs, *_partners(rows))
+        share = self.share(step)
+        return first * share + second * (1 - share), gradient * share + other * (1 - share)
 
     def share(self, step: int) -> float:
         """How much of each row stays; by the number of the step, so that a resume needs nothing kept."""
         return float(np.random.default_rng((self._seed, step)).beta(self._alpha, self._alpha))
+
+
+def _partners(rows: Rows) -> tuple[Tensor, Tensor | None]:
+    """Target and weight of each row's partner."""
+    return rows.y.flip(0), None if rows.weight is None else rows.weight.flip(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+import torch
 from torch import Tensor, nn
 
 from training.config import LoopConfig
@@ -35,6 +36,7 @@ class Gradients:
         self._stack = None
         if whole_batches and not listened and not self._lower:
             layers, self._has_front = self._parts()
+            self._optimiser.forget_gradients({p for layer in layers for p in layer.parameters()})
             self._stack = Stack.of(layers)
 
     def _parts(self) -> tuple[list[nn.Module], bool]:
@@ -48,27 +50,39 @@ class Gradients:
         is_plain = self._mixing is None and len(layers) == len(rest) + 1
         return (layers, False) if is_plain else (rest, True)
 
+    @property
+    def needs_autograd(self) -> bool:
+        """Whether a part of a pass has to be followed by autograd."""
+        return self._stack is None or self._has_front
+
     def of(self, rows: Rows, step: int) -> float:
         """Make them; the loss."""
-        written = self._stack.parameters if self._stack else frozenset[nn.Parameter]()
-        self._optimiser.forget_gradients(written)
         if self._stack is None:
-            loss = self.loss(rows, step)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.forget_gradients()
+            with torch.enable_grad():
+                loss = self.loss(rows, step)
+                loss.backward()  # type: ignore[no-untyped-call]
             return float(loss.detach())
-        return self._by_stack(self._stack, rows, step)
+        if self._has_front:
+            return self._behind_front(self._stack, rows, step)
+        return self._by_stack(self._stack, rows.inputs[0], rows, step)[0]
 
-    def _by_stack(self, stack: Stack, rows: Rows, step: int) -> float:
-        front = self._front(rows, step) if self._has_front else rows.inputs[0]
-        outputs = stack.forward(front.detach())
+    def _behind_front(self, stack: Stack, rows: Rows, step: int) -> float:
+        self._optimiser.forget_gradients(stack.parameters)
+        with torch.enable_grad():
+            front = self._front(rows, step)
+        loss, gradient = self._by_stack(stack, front.detach(), rows, step)
+        front.backward(gradient)  # type: ignore[no-untyped-call]
+        return loss
+
+    def _by_stack(self, stack: Stack, front: Tensor, rows: Rows, step: int) -> tuple[float, Tensor]:
+        outputs = stack.forward(front)
         if self._mixing:
             loss, gradient = self._mixing.with_gradient(outputs, rows, step, self._loss)
         else:
             loss, gradient = self._loss.with_gradient(outputs, rows.y, rows.weight)
         gradient = stack.backward(gradient, further=self._has_front)
-        if self._has_front:
-            front.backward(gradient)  # type: ignore[no-untyped-call]
-        return float(loss)
+        return float(loss), gradient
 
     def loss(self, rows: Rows, step: int) -> Tensor:
         """A forward pass that autograd follows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,6 +28,11 @@ class Loss:
     smoothing: float = 0.0
     regression: RegressionLoss = "mse"
 
+    @cached_property
+    def _hit(self) -> Tensor:
+        """What the row's own class adds to the gradient. Shape: (1, 1)."""
+        return torch.full((1, 1), self.smoothing - 1)
+
     @classmethod
     def of(cls, task: Task, config: LoopConfig) -> Loss:
         """What a run minimises."""
@@ -39,18 +45,17 @@ class Loss:
         rows = self._loss(outputs, y, "none")
         return (rows * (weight if rows.ndim == 1 else weight[:, None])).mean()
 
-    @torch.no_grad()
     def with_gradient(
         self, outputs: Tensor, y: Tensor, weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The loss, and its gradient by the outputs; shapes as above."""
+        """The loss, and its gradient by the outputs; shapes as above. To be used where autograd is off."""
         if self.task == "classification":
             return self._cross_entropy(outputs, y, weight)
         if weight is None and self.regression == "mse":
-            loss = functional.mse_loss(outputs, y)
-            return loss, torch.ops.aten.mse_loss_backward(torch.ones_like(loss), outputs, y, 1)
-        with torch.enable_grad():
-            leaf = outputs.detach().requires_grad_()
+            difference = outputs - y
+            return (difference * difference).mean(), difference.mul_(2 / difference.numel())
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            leaf = outputs.clone().requires_grad_()
             loss = self(leaf, y, weight)
             (gradient,) = torch.autograd.grad(loss, leaf)
         return loss.detach(), gradient
@@ -61,17 +66,15 @@ class Loss:
         Classes are the rows here: torch's softmax of ten columns takes fifteen times as long as of ten rows.
         """
         logs, classes = torch.log_softmax(outputs.t(), 0), y[None]
-        losses = logs.gather(0, classes)[0].mul_(self.smoothing - 1)
+        losses = logs.gather(0, classes)[0]
         if self.smoothing:
-            losses -= self.smoothing * logs.mean(0)
-        share = self.smoothing / len(logs)
-        gradient = logs.exp_()
-        gradient.scatter_add_(0, classes, gradient.new_tensor(self.smoothing - 1).expand(1, len(y)))
-        if share:
-            gradient -= share
+            losses = torch.lerp(losses, logs.mean(0), self.smoothing)
+        gradient = logs.exp_().scatter_add_(0, classes, self._hit.expand(1, len(y)))
+        if self.smoothing:
+            gradient -= self.smoothing / len(logs)
         if weight is None:
-            return losses.mean(), gradient.div_(len(y)).t()
-        return (losses * weight).mean(), gradient.mul_(weight / len(y)).t()
+            return losses.mean().neg_(), gradient.div_(len(y)).t()
+        return (losses * weight).mean().neg_(), gradient.mul_(weight / len(y)).t()
 
     def _loss(self, outputs: Tensor, y: Tensor, reduction: str) -> Tensor:
         if self.task == "classification":

@@ -1,4 +1,4 @@
-"""Block: parameters that are treated alike, and their gradients, each in one piece of memory.
+"""Block: parameters that are treated alike, and their gradients, in one piece of memory.
 
 What is done to every weight, such as a step of AdamW, is then one call for all of them; eight calls for
 eight small tensors cost more than their arithmetic.
@@ -15,14 +15,14 @@ ALIGNED = 64
 """Bytes: every tensor begins where a vector register and a line of the cache begin."""
 
 
-def united(tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-    """A copy of all of them in one flat tensor, zeros between them; and the views that stand for each."""
-    places = list(_places(tensors))
-    first = tensors[0]
+def rehouse(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Let parameters live in one flat tensor, which is returned; between them it has zeros."""
+    places, first = list(_places(parameters)), parameters[0]
     whole = torch.zeros(places[-1].stop, dtype=first.dtype, device=first.device)
-    views = [whole[place].view(tensor.shape) for place, tensor in zip(places, tensors, strict=True)]
-    torch._foreach_copy_(views, [tensor.detach() for tensor in tensors])
-    return whole, views
+    for parameter, place in zip(parameters, places, strict=True):
+        view = whole[place].view(parameter.shape)
+        parameter.data = view.copy_(parameter.detach())
+    return whole
 
 
 def _places(tensors: Sequence[Tensor]) -> Iterator[slice]:
@@ -31,14 +31,6 @@ def _places(tensors: Sequence[Tensor]) -> Iterator[slice]:
         yield slice(start, start + tensor.numel())
         step = max(ALIGNED // tensor.element_size(), 1)
         start += -(-tensor.numel() // step) * step
-
-
-def rehouse(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """Let parameters live in one flat tensor, which is returned."""
-    whole, views = united(parameters)
-    for parameter, view in zip(parameters, views, strict=True):
-        parameter.data = view
-    return whole
 
 
 def twins(live: Iterable[nn.Parameter], others: Iterable[nn.Parameter]) -> tuple[list[Tensor], list[Tensor]]:
@@ -62,27 +54,31 @@ def separate(network: nn.Module) -> None:
 
 
 class Block:
-    """Parameters, and where their gradients are kept.
+    """Parameters that are treated alike, and where their gradients are kept.
 
     Attributes:
-        parameters: they live in `values` from now on.
         values, gradients: flat.
+        everywhere: the place of all of them.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.parameters = list(parameters)
-        self.values = rehouse(self.parameters)
-        self.gradients, self._views = united([torch.zeros_like(p) for p in self.parameters])
-        self._all = [slice(0, len(self.values))]
+    def __init__(self, parameters: Sequence[nn.Parameter], values: Tensor, gradients: Tensor) -> None:
+        self.parameters, self.values, self.gradients = list(parameters), values, gradients
         self._each = list(_places(self.parameters))
+        pairs = zip(self.parameters, self._each, strict=True)
+        self._views = [gradients[place].view(parameter.shape) for parameter, place in pairs]
+        self.everywhere = slice(0, len(values))
+        self._is_written = False
 
     def forget_gradients(self, written: Collection[nn.Parameter]) -> None:
         """No gradient; for those that will be written over, its place in `gradients`."""
         for parameter, view in zip(self.parameters, self._views, strict=True):
             parameter.grad = view if parameter in written else None
+        self._is_written = all(parameter in written for parameter in self.parameters)
 
     def collect(self) -> list[slice]:
         """Take in gradients that are elsewhere; the places in which there is a gradient."""
+        if self._is_written:
+            return [self.everywhere]
         missing = False
         for parameter, view in zip(self.parameters, self._views, strict=True):
             gradient = parameter.grad
@@ -93,6 +89,20 @@ class Block:
                 view.copy_(gradient)
                 parameter.grad = view
         if not missing:
-            return self._all
+            return [self.everywhere]
         pairs = zip(self.parameters, self._each, strict=True)
         return [place for parameter, place in pairs if parameter.grad is not None]
+
+
+def blocks(parts: Sequence[Sequence[nn.Parameter]]) -> tuple[list[Block], Tensor, Tensor]:
+    """A block for each part, one behind the other; all values and all gradients, flat."""
+    everything = [parameter for part in parts for parameter in part]
+    values = rehouse(everything)
+    gradients = torch.zeros_like(values)
+    starts = [place.start for place in _places(everything)] + [len(values)]
+    found, first = [], 0
+    for part in parts:
+        place = slice(starts[first], starts[first + len(part)])
+        found.append(Block(part, values[place], gradients[place]))
+        first += len(part)
+    return found, values, gradients

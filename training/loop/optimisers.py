@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from training.config import LoopConfig, OptimizerName
 from training.loop.groups import Group, groups
-from training.loop.memory import Block
+from training.loop.memory import Block, blocks
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -36,19 +36,21 @@ class Rule(Protocol):
 
 
 class Optimiser:
-    """A rule for each group of parameters, with its own scale of the rate.
-
-    Attributes:
-        blocks: the parameters of each group, in one piece of memory.
-    """
+    """A rule for each group of parameters, with its own scale of the rate."""
 
     def __init__(self, network: nn.Module, config: LoopConfig) -> None:
         self._rate = config.learning_rate
         self._rules: list[tuple[float, Rule]] = []
-        self.blocks: list[Block] = []
-        for (rate, decay, kind, _), parameters in _treated(network, config.optimizer).items():
-            self.blocks.append(Block(parameters))
-            self._rules.append((rate, kind(self.blocks[-1], config.weight_decay * decay)))
+        self._blocks: list[Block] = []
+        self._values: list[Tensor] = []
+        self._gradients: list[Tensor] = []
+        for treated in _by_precision(network, config.optimizer).values():
+            made, values, gradients = blocks(list(treated.values()))
+            self._blocks += made
+            self._values.append(values)
+            self._gradients.append(gradients)
+            for (rate, decay, kind), block in zip(treated, made, strict=True):
+                self._rules.append((rate, kind(block, config.weight_decay * decay)))
 
     def step(self, factor: float, momentum: float | None = None) -> None:
         """Move every parameter by its gradient, at a share of the highest rate."""
@@ -61,32 +63,32 @@ class Optimiser:
         Args:
             written: parameters whose gradients will be written over where they are.
         """
-        for block in self.blocks:
+        for block in self._blocks:
             block.forget_gradients(written)
 
     def gradients(self) -> list[Tensor]:
-        """Those that the last backward pass made, flat, one tensor for each group."""
-        for block in self.blocks:
+        """Those that the last backward pass made, flat."""
+        for block in self._blocks:
             block.collect()
-        return [block.gradients for block in self.blocks]
+        return self._gradients
 
     def tensors(self) -> list[Tensor]:
         """The parameters, and what the rules remember."""
         remembered = [tensor for _, rule in self._rules for tensor in rule.tensors()]
-        return [*(block.values for block in self.blocks), *remembered]
+        return [*self._values, *remembered]
 
 
 Kind = Callable[[Block, float], Rule]
-Treatment = tuple[float, float, Kind, torch.dtype]
+Treated = dict[tuple[float, float, Kind], list[nn.Parameter]]
 
 
-def _treated(network: nn.Module, name: OptimizerName) -> dict[Treatment, list[nn.Parameter]]:
-    """The parameters by rate, decay, rule and precision."""
-    found: dict[Treatment, list[nn.Parameter]] = {}
+def _by_precision(network: nn.Module, name: OptimizerName) -> dict[torch.dtype, Treated]:
+    """The parameters; those of one precision by rate, decay and rule."""
+    found: dict[torch.dtype, Treated] = {}
     for group in groups(network):
+        key = (group.rate_scale, group.decay_scale, _kind(name, group))
         for parameter in group.parameters:
-            key = (group.rate_scale, group.decay_scale, _kind(name, group), parameter.dtype)
-            found.setdefault(key, []).append(parameter)
+            found.setdefault(parameter.dtype, {}).setdefault(key, []).append(parameter)
     return found
 
 
@@ -97,11 +99,10 @@ def _kind(name: OptimizerName, group: Group) -> Kind:
 
 
 def length(gradients: Sequence[Tensor]) -> float:
-    """The Euclidean norm of all of them together."""
+    """The Euclidean norm of all of them together; each is flat."""
     if gradients and gradients[0].device.type == "cpu":
         # A dot product reads its values once, at the speed of memory.
-        flat = [gradient.reshape(-1) for gradient in gradients]
-        return math.sqrt(sum(float(torch.dot(values, values)) for values in flat))
+        return math.sqrt(sum(float(torch.dot(values, values)) for values in gradients))
     return float(torch.nn.utils.get_total_norm(list(gradients)))
 
 
@@ -119,18 +120,19 @@ class AdamW:
         self._block, self._decay = block, decay
         self._means, self._squares = (torch.zeros_like(block.values) for _ in range(2))
         self._steps = torch.zeros((), device=block.values.device)
+        self._whole = [[block.values], [block.gradients], [self._means], [self._squares]]
 
-    @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:
         """Move the parameters that have a gradient."""
         places = self._block.collect()
         if not places:
             return
-        self._steps += 1.0
-        every = (self._block.values, self._block.gradients, self._means, self._squares)
-        values, gradients, means, squares = ([tensor[place] for place in places] for tensor in every)
+        lists = self._whole
+        if len(places) > 1 or places[0] != self._block.everywhere:
+            lists = [[tensor[place] for place in places] for (tensor,) in self._whole]
+        self._steps.add_(1.0)
         torch._fused_adamw_(
-            *(values, gradients, means, squares, [], [self._steps] * len(places)),
+            *(*lists, [], [self._steps] * len(places)),
             lr=rate,
             beta1=self.BETAS[0] if momentum is None else momentum,
             beta2=self.BETAS[1],
@@ -178,7 +180,6 @@ class Descent:
     def __init__(self, block: Block, decay: float) -> None:
         self._block, self._decay = block, decay
 
-    @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
         """Move every parameter that has a gradient; decay is decoupled from it."""
         for place in self._block.collect():

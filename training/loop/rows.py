@@ -45,6 +45,16 @@ class Rows:
             weight,
         )
 
+    def slice(self, start: int, stop: int) -> Rows:
+        """The rows from start to stop; no copy."""
+        weight = None if self.weight is None else self.weight[start:stop]
+        return _unchecked(tuple([tensor[start:stop] for tensor in self.inputs]), self.y[start:stop], weight)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Of all that a row consists of; at least 1."""
+        return max(1, sum(t.element_size() * t[:1].numel() for t in self._tensors()))
+
     def to(self, device: torch.device) -> Rows:
         """The same rows on a device."""
         weight = None if self.weight is None else self.weight.to(device)

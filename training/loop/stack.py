@@ -38,10 +38,11 @@ class Step(Protocol):
 
 
 class Stack:
-    """Layers one behind the other, in training mode.
+    """Layers one behind the other, in training mode; to be used where autograd is off.
 
     Attributes:
-        parameters: of all its layers; each needs a `grad` to be written over.
+        parameters: of all its layers. Their gradients are written to where `grad` was when the stack was
+            made.
     """
 
     def __init__(self, steps: list[Step], parameters: frozenset[nn.Parameter]) -> None:
@@ -63,14 +64,12 @@ class Stack:
         known = [step for step in steps if step is not None]
         return cls(known, frozenset(parameters)) if len(known) == len(steps) else None
 
-    @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Shape: (rows, inputs) → (rows, outputs)."""
         for step in self._steps:
             x = step.forward(x)
         return x
 
-    @torch.no_grad()
     def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
         """Write every parameter's gradient into its `grad`; that of the inputs, where it is wanted.
 
@@ -88,47 +87,58 @@ def _step(layer: nn.Module) -> Step | None:
 
 class _Linear:
     def __init__(self, layer: nn.Linear) -> None:
-        self._layer, self._transposed = layer, layer.weight.detach().t()
+        self._weight, self._gradient = _held(layer.weight)
+        self._transposed = self._weight.t()
+        self._has_bias = layer.bias is not None
+        if self._has_bias:
+            self._bias, self._bias_gradient = _held(layer.bias)
         # A product whose result has few columns takes half the time with rows and columns exchanged.
-        self._is_narrow = layer.bias is not None and 1 < layer.out_features < NARROW
+        self._is_narrow = self._has_bias and 1 < layer.out_features < NARROW
 
     def forward(self, x: Tensor) -> Tensor:
         self._x = x
-        if self._layer.bias is None:
+        if not self._has_bias:
             return torch.mm(x, self._transposed)
         if self._is_narrow:
-            return torch.addmm(self._layer.bias[:, None], self._layer.weight, x.t()).t()
-        return torch.addmm(self._layer.bias, x, self._transposed)
+            return torch.addmm(self._bias[:, None], self._weight, x.t()).t()
+        return torch.addmm(self._bias, x, self._transposed)
 
     def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
-        torch.mm(gradient.t(), self._x, out=self._layer.weight.grad)
-        if self._layer.bias is not None:
-            torch.sum(gradient, 0, out=self._layer.bias.grad)
-        return torch.mm(gradient, self._layer.weight) if further else gradient
+        torch.mm(gradient.t(), self._x, out=self._gradient)
+        if self._has_bias:
+            torch.sum(gradient, 0, out=self._bias_gradient)
+        return torch.mm(gradient, self._weight) if further else gradient
 
 
 class _BatchNorm:
     def __init__(self, layer: BatchNorm) -> None:
-        self._layer = layer
+        self._weight, self._weight_gradient = _held(layer.weight)
+        self._bias, self._bias_gradient = _held(layer.bias)
+        self._running = (layer.running_mean, layer.running_var)
+        self._momentum, self._eps = layer.momentum, layer.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        norm = self._layer
         self._x = x
         y, self._mean, self._scale = torch.native_batch_norm(
-            *(x, norm.weight, norm.bias, norm.running_mean, norm.running_var),
-            *(True, norm.momentum, norm.eps),
+            x, self._weight, self._bias, *self._running, True, self._momentum, self._eps
         )
         return y
 
     def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
-        norm = self._layer
-        gradient, weight, bias = kernels.native_batch_norm_backward(
-            *(gradient, self._x, norm.weight, norm.running_mean, norm.running_var),
-            *(self._mean, self._scale, True, norm.eps, [further, True, True]),
+        gradient, weight, bias = kernels.native_batch_norm_backward.default(
+            *(gradient, self._x, self._weight, *self._running, self._mean, self._scale),
+            *(True, self._eps, (further, True, True)),
         )
-        norm.weight.grad.copy_(weight)
-        norm.bias.grad.copy_(bias)
+        self._weight_gradient.copy_(weight)
+        self._bias_gradient.copy_(bias)
         return gradient
+
+
+def _held(parameter: nn.Parameter) -> tuple[Tensor, Tensor]:
+    """The values of a parameter, and where its gradient is to be."""
+    if parameter.grad is None:
+        parameter.grad = torch.empty_like(parameter)
+    return parameter.detach(), parameter.grad
 
 
 class _Activation:
@@ -201,7 +211,7 @@ def _norm(layer: BatchNorm) -> Step | None:
 
 
 def _gelu(layer: nn.GELU) -> Step:
-    backward = partial(kernels.gelu_backward, approximate=layer.approximate)
+    backward = partial(kernels.gelu_backward.default, approximate=layer.approximate)
     return _Activation(layer, backward, sees_input=True)
 
 
@@ -209,8 +219,8 @@ _STEPS: dict[type[nn.Module], Callable[[Any], Step | None]] = {
     nn.Linear: _Linear,
     BatchNorm: _norm,
     nn.ReLU: lambda _: _Relu(),
-    nn.Tanh: lambda _: _Activation(torch.tanh, kernels.tanh_backward),
-    nn.Sigmoid: lambda _: _Activation(torch.sigmoid, kernels.sigmoid_backward),
+    nn.Tanh: lambda _: _Activation(torch.tanh, kernels.tanh_backward.default),
+    nn.Sigmoid: lambda _: _Activation(torch.sigmoid, kernels.sigmoid_backward.default),
     nn.GELU: _gelu,
     nn.Dropout: lambda layer: _Dropout(layer) if 0 < layer.p < 1 else None,
     Residual: _residual,

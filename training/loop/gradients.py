@@ -43,7 +43,7 @@ class Gradients:
         """What a stack might pass, and whether a front comes before it that autograd has to follow."""
         network = self._network
         if type(network) is nn.Sequential:
-            return list(network._modules.values()), False  # type: ignore[arg-type]
+            return [layer for layer in network._modules.values() if layer], False
         if type(network) is not Network:
             return [], False
         layers, rest = list(network.layers()), list(network.named_rest().values())
@@ -82,7 +82,7 @@ class Gradients:
         else:
             loss, gradient = self._loss.with_gradient(outputs, rows.y, rows.weight)
         gradient = stack.backward(gradient, further=self._has_front)
-        return float(loss), gradient
+        return loss, gradient
 
     def loss(self, rows: Rows, step: int) -> Tensor:
         """A forward pass that autograd follows."""

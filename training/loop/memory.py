@@ -15,6 +15,21 @@ ALIGNED = 64
 """Bytes: every tensor begins where a vector register and a line of the cache begin."""
 
 
+def _runs(tensors: Sequence[Tensor], places: Sequence[slice]) -> Iterator[slice]:
+    """Places, united where one ends in a full vector and the next begins."""
+    run: slice | None = None
+    for tensor, place in zip(tensors, places, strict=True):
+        if tensor.numel() * tensor.element_size() % ALIGNED:
+            yield place
+            continue
+        if run and run.stop != place.start:
+            yield run
+            run = None
+        run = slice(run.start if run else place.start, place.stop)
+    if run:
+        yield run
+
+
 def rehouse(parameters: Sequence[nn.Parameter]) -> Tensor:
     """Let parameters live in one flat tensor, which is returned; between them it has zeros."""
     places, first = list(_places(parameters)), parameters[0]
@@ -39,7 +54,7 @@ def twins(live: Iterable[nn.Parameter], others: Iterable[nn.Parameter]) -> tuple
     for one, other in zip(live, others, strict=True):
         storage = one.untyped_storage()
         if storage.data_ptr() not in pieces:
-            piece = one.new_empty(0).detach().set_(storage)  # type: ignore[call-overload]
+            piece = one.new_empty(0).detach().set_(storage)
             pieces[storage.data_ptr()] = piece, piece.clone()
         _, twin = pieces[storage.data_ptr()]
         other.data = twin.as_strided(one.shape, one.stride(), one.storage_offset())
@@ -58,7 +73,8 @@ class Block:
 
     Attributes:
         values, gradients: flat.
-        everywhere: the place of all of them.
+        everywhere: the places of all of them, as few as give each number what it would get alone: a kernel
+            rounds the last few of a tensor, which fill no vector, in another way.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], values: Tensor, gradients: Tensor) -> None:
@@ -66,7 +82,7 @@ class Block:
         self._each = list(_places(self.parameters))
         pairs = zip(self.parameters, self._each, strict=True)
         self._views = [gradients[place].view(parameter.shape) for parameter, place in pairs]
-        self.everywhere = slice(0, len(values))
+        self.everywhere = list(_runs(self.parameters, self._each))
         self._is_written = False
 
     def forget_gradients(self, written: Collection[nn.Parameter]) -> None:
@@ -78,7 +94,7 @@ class Block:
     def collect(self) -> list[slice]:
         """Take in gradients that are elsewhere; the places in which there is a gradient."""
         if self._is_written:
-            return [self.everywhere]
+            return self.everywhere
         missing = False
         for parameter, view in zip(self.parameters, self._views, strict=True):
             gradient = parameter.grad
@@ -89,7 +105,7 @@ class Block:
                 view.copy_(gradient)
                 parameter.grad = view
         if not missing:
-            return [self.everywhere]
+            return self.everywhere
         pairs = zip(self.parameters, self._each, strict=True)
         return [place for parameter, place in pairs if parameter.grad is not None]
 

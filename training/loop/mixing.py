@@ -45,7 +45,7 @@ class Mixing:
         share = self.share(step)
         return first * share + second * (1 - share)
 
-    def with_gradient(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> tuple[Tensor, Tensor]:
+    def with_gradient(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> tuple[float, Tensor]:
         """The same, and its gradient by the outputs."""
         first, gradient = loss.with_gradient(outputs, rows.y, rows.weight)
         second, other = loss.with_gradient(outputs, *_partners(rows))

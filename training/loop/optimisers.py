@@ -120,16 +120,14 @@ class AdamW:
         self._block, self._decay = block, decay
         self._means, self._squares = (torch.zeros_like(block.values) for _ in range(2))
         self._steps = torch.zeros((), device=block.values.device)
-        self._whole = [[block.values], [block.gradients], [self._means], [self._squares]]
+        self._whole = self._parts(block.everywhere)
 
     def step(self, rate: float, momentum: float | None = None) -> None:
         """Move the parameters that have a gradient."""
         places = self._block.collect()
         if not places:
             return
-        lists = self._whole
-        if len(places) > 1 or places[0] != self._block.everywhere:
-            lists = [[tensor[place] for place in places] for (tensor,) in self._whole]
+        lists = self._whole if places is self._block.everywhere else self._parts(places)
         self._steps.add_(1.0)
         torch._fused_adamw_(
             *(*lists, [], [self._steps] * len(places)),
@@ -141,6 +139,10 @@ class AdamW:
             amsgrad=False,
             maximize=False,
         )
+
+    def _parts(self, places: list[slice]) -> list[list[Tensor]]:
+        every = (self._block.values, self._block.gradients, self._means, self._squares)
+        return [[tensor[place] for place in places] for tensor in every]
 
     def tensors(self) -> list[Tensor]:
         """Both moments and the count of steps."""

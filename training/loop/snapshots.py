@@ -30,7 +30,6 @@ class Snapshots:
         self._kept = deque([[tensor.clone() for tensor in self._live] for _ in range(KEPT)], KEPT)
         self._steps = 0
 
-    @torch.no_grad()
     def after_step(self, calm: bool, level: float) -> None:
         """Keep the present state, if it is time to and all was well lately.
 
@@ -39,13 +38,17 @@ class Snapshots:
         """
         self._steps += 1
         if self._steps >= EVERY and calm:
-            oldest = self._kept.popleft()
-            if level < self._level:
-                torch._foreach_copy_(self._best, oldest)
-                self._level = level
-            torch._foreach_copy_(oldest, self._live)
-            self._kept.append(oldest)
-            self._steps = 0
+            self._keep(level)
+
+    @torch.no_grad()
+    def _keep(self, level: float) -> None:
+        oldest = self._kept.popleft()
+        if level < self._level:
+            torch._foreach_copy_(self._best, oldest)
+            self._level = level
+        torch._foreach_copy_(oldest, self._live)
+        self._kept.append(oldest)
+        self._steps = 0
 
     @torch.no_grad()
     def restore(self, best: bool) -> None:

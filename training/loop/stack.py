@@ -1,8 +1,9 @@
 """Stack: the forward and the backward pass of a plain stack of layers, written out.
 
-For networks of this size autograd's bookkeeping costs as much as its smaller kernels. Here the same kernels are
-called in the same order, so that losses and gradients have autograd's bits, and every gradient is written to
-where the optimiser wants it. With s for the sum over the rows and g for the gradient that comes from behind:
+For networks of this size autograd's bookkeeping costs as much as its smaller kernels. Here the same kernels
+are called in the same order, so that gradients have autograd's bits (those of a head for several classes
+autograd's up to rounding), and every gradient is written to where the optimiser wants it. With s for the sum
+over the rows and g for the gradient that comes from behind:
 
     Linear      y = x Wᵀ + b        gW = gᵀ x       gb = s g        gx = g W
     activation, dropout             gx = g · act′(x), g · mask / (1 − p)
@@ -134,7 +135,7 @@ class _BatchNorm:
         return gradient
 
 
-def _held(parameter: nn.Parameter) -> tuple[Tensor, Tensor]:
+def _held(parameter: Tensor) -> tuple[Tensor, Tensor]:
     """The values of a parameter, and where its gradient is to be."""
     if parameter.grad is None:
         parameter.grad = torch.empty_like(parameter)
@@ -172,7 +173,8 @@ class _Relu:
     def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
         if not further:
             return gradient
-        return kernels.threshold_backward.grad_input(gradient, self._y, 0, grad_input=gradient)
+        kernels.threshold_backward.grad_input(gradient, self._y, 0, grad_input=gradient)
+        return gradient
 
 
 class _Dropout:

@@ -149,7 +149,8 @@ class Stepper:
 
     def _stop(self, rows: Rows) -> None:
         with torch.inference_mode(mode=False), torch.enable_grad():
-            where = first_not_finite(self.network, lambda: self._gradients.loss(rows, self.step))
+            again = rows.take(torch.arange(len(rows), device=rows.y.device))
+            where = first_not_finite(self.network, lambda: self._gradients.loss(again, self.step))
         first = self.step + 2 - (self.guard.in_a_row if self.guard else 1)
         raise TrainingError(
             f"step {first} and every one up to {self.step + 1}: the loss or its gradient is not finite; "

@@ -1,4 +1,5 @@
 import copy
+import math
 from itertools import product
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_somebody_who_listens_hears_every_pass() -> None:
 def test_a_layer_whose_numbers_overflow_is_named(outputs: int) -> None:
     network = core(outputs, batch_norm=False)
     with torch.no_grad():
-        network[2].weight.mul_(1e38)
+        network[2].weight.mul_(math.inf)
     task: Task = "classification" if outputs > 1 else "regression"
     with pytest.raises(TrainingError, match=r"^step 1 and .*the output of linear2 \(Linear\) is the first"):
         fit(network, data(outputs), data(outputs), task, LoopConfig(epochs=1, batch_size=2))

@@ -65,7 +65,8 @@ EPOCHS = (
     Way("DataLoader loop", "loader"),
     Way("PyTorch Lightning", "lightning", "lightning.txt", 1.4),
     Way("skorch", "skorch", "skorch.txt", 2.0),
-    Way("scikit-learn, no BN", "sklearn", None, 3.0),
+    Way("scikit-learn, no BN, float64 as in its example on MNIST", "sklearn", None, 3.0),
+    Way("scikit-learn, no BN, float32", "sklearn_float32"),
 )
 STEPS = (
     Way(STEPS_OURS, "steps_foldserve"),

@@ -6,8 +6,9 @@ Fashion-MNIST, 784 → 256 → 128 → 10 with Batch Normalization, batches of 2
 matrix products of the same epoch, a DataLoader loop, PyTorch Lightning, skorch and scikit-learn's
 MLPClassifier. Then 2 × 208 on a table of 13,209 rows, per step, beside a DataLoader loop that sees the same
 rows in the same order. Each lives in a process of its own, and Lightning and skorch in environments made on
-first use from benchmarks/peers. Every way has all cores. This project's loop gives each thread one of its own
-(training/loop/placement.py), and so do the bare products, which are to be the ceiling. Epochs alternate in
+first use from benchmarks/peers. Every way has the same number of threads, whichever library they belong to.
+Where these are as many as cores, this project's loop gives each one of its own (training/loop/placement.py),
+and so do the bare products, which are to be the ceiling. Epochs alternate in
 several rounds and medians are compared, so that whatever else the machine does hits all alike; a process
 that waits for its turn costs nothing.
 """
@@ -34,6 +35,8 @@ sys.path.insert(0, str(ROOT.parent))
 
 from benchmarks.serving_peers import CannotRun, Peer  # noqa: E402
 
+DOCS = ROOT.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- bench-training-speed: begin -->", "<!-- bench-training-speed: end -->"
 WORKER = ROOT / "peers" / "training_worker.py"
 OURS, BARE = "foldserve", "bare matrix products"
 STEPS_OURS, STEPS_LOADER = "foldserve, per step", "DataLoader + default AdamW, per step"
@@ -138,10 +141,20 @@ def main() -> None:
         "steps": steps,
     }
     given.output.mkdir(exist_ok=True)
-    (given.output / "training-speed.json").write_text(json.dumps(report, indent=1) + "\n")
+    name = f"training-speed-{given.threads}"
+    (given.output / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
     text = as_markdown(report)
-    (given.output / "training-speed.md").write_text(text)
+    (given.output / f"{name}.md").write_text(text)
+    _into_docs(given.output)
     print(text)
+
+
+def _into_docs(results: Path) -> None:
+    """The tables of all numbers of threads."""
+    before, begin, rest = DOCS.read_text().partition(BEGIN)
+    if begin:
+        tables = "\n".join(path.read_text() for path in sorted(results.glob("training-speed-*.md")))
+        DOCS.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{rest.partition(END)[2]}")
 
 
 def _fashion(folder: Path, path: Path) -> None:
@@ -217,9 +230,9 @@ def as_markdown(report: dict[str, object]) -> str:
     epochs, steps = report["epochs"], report["steps"]
     assert isinstance(epochs, dict)
     assert isinstance(steps, dict)
+    threads = "one thread" if report["threads"] == 1 else f"{report['threads']} threads"
     head = (
-        f"{report['machine']}, {report['threads']} threads, "
-        f"medians of {report['rounds']} alternating rounds, {report['when']}."
+        f"{report['machine']}, {threads}, medians of {report['rounds']} alternating rounds, {report['when']}."
     )
     lines = [head, "", "| Fashion-MNIST | seconds per epoch | × ours | goal | |", "|---|---|---|---|---|"]
     lines += [_line(way, epochs[way.name], 1.0, epochs) for way in EPOCHS]

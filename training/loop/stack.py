@@ -113,8 +113,9 @@ class _Linear:
 
 class _BatchNorm:
     def __init__(self, layer: BatchNorm) -> None:
-        self._weight, self._weight_gradient = _held(layer.weight)
-        self._bias, self._bias_gradient = _held(layer.bias)
+        self._weight, of_weight = _held(layer.weight)
+        self._bias, of_bias = _held(layer.bias)
+        self._gradients = (of_weight, of_bias)
         self._running = (layer.running_mean, layer.running_var)
         self._momentum, self._eps = layer.momentum, layer.eps
 
@@ -130,8 +131,7 @@ class _BatchNorm:
             *(gradient, self._x, self._weight, *self._running, self._mean, self._scale),
             *(True, self._eps, (further, True, True)),
         )
-        self._weight_gradient.copy_(weight)
-        self._bias_gradient.copy_(bias)
+        torch._foreach_copy_(self._gradients, (weight, bias))
         return gradient
 
 

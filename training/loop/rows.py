@@ -36,8 +36,18 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, index: Tensor) -> Rows:
-        """The rows of an index, in its order."""
+    def take(self, index: Tensor, into: Rows | None = None) -> Rows:
+        """The rows of an index, in its order.
+
+        Args:
+            into: rows of the same kind whose memory they take, at least as many: memory that is given back
+                to the system at each step would have to be asked for again.
+        """
+        if into is not None:
+            into = into.slice(0, len(index))
+            for source, target in zip(self._tensors(), into._tensors(), strict=True):
+                torch.index_select(source, 0, index, out=target)
+            return into
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return _unchecked(
             tuple(tensor.index_select(0, index) for tensor in self.inputs),

@@ -90,13 +90,16 @@ class Stepper:
         return done
 
     def _batches(self, data: Rows, permutation: Tensor) -> Iterator[Rows]:
-        """Several are gathered at once, as long as they are small."""
-        gathered, start, stop = data, 0, 0
+        """Several are gathered at once, as long as they are small. Each is to be used before the next."""
+        gathered, memory, start, stop = data, None, 0, 0
         some = max(self._batch_size, GATHERED // data.bytes_per_row)
         for batch in self._slices(data):
             if batch.stop > stop:
                 start, stop = batch.start, max(batch.stop, min(batch.start + some, len(data)))
-                gathered = data.take(permutation[start:stop])
+                index = permutation[start:stop]
+                has_room = memory is not None and len(memory) >= len(index)
+                gathered = data.take(index, memory if has_room else None)
+                memory = memory if has_room else gathered
             yield gathered.slice(batch.start - start, batch.stop - start)
 
     def _slices(self, data: Rows) -> Iterator[slice]:

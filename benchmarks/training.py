@@ -1,6 +1,6 @@
 """Seconds per epoch and per step, beside other ways to train the same network.
 
-    python benchmarks/training.py [--rounds N] [--threads T] [--data FOLDER]
+    python benchmarks/training.py [--rounds N] [--threads T] [--clock wall|cpu] [--data FOLDER]
 
 Fashion-MNIST, 784 → 256 → 128 → 10 with Batch Normalization, batches of 256: this project's loop, the bare
 matrix products of the same epoch, a DataLoader loop, PyTorch Lightning, skorch and scikit-learn's
@@ -10,7 +10,8 @@ first use from benchmarks/peers. Every way has the same number of threads, which
 Where these are as many as cores, this project's loop gives each one of its own (training/loop/placement.py),
 and so do the bare products, which are to be the ceiling. Epochs alternate in
 several rounds and medians are compared, so that whatever else the machine does hits all alike; a process
-that waits for its turn costs nothing.
+that waits for its turn costs nothing. On a machine that is never quiet, `--clock cpu` counts seconds of the
+processor, with one thread.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ STEPS = (
 class Running:
     """A started worker, which trains one epoch when it is told to."""
 
-    def __init__(self, way: Way, table: Path, threads: int) -> None:
+    def __init__(self, way: Way, table: Path, threads: int, clock: str) -> None:
         self.way = way
-        command = [str(way.python()), str(WORKER), way.worker, str(table), str(threads)]
+        command = [str(way.python()), str(WORKER), way.worker, str(table), str(threads), clock]
         environment = os.environ | {"PYTHONPATH": str(ROOT.parent), "PYTHONWARNINGS": "ignore"}
         self.process = subprocess.Popen(
             command,
@@ -123,19 +124,23 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--data", type=Path, default=ROOT.parent.parent / "shared" / "data")
     parser.add_argument("--output", type=Path, default=ROOT / "results")
     given = parser.parse_args()
+    if given.clock == "cpu" and given.threads > 1:
+        parser.error("--clock cpu adds up the seconds of all threads: give --threads 1")
     with tempfile.TemporaryDirectory() as folder:
         fashion, table = Path(folder) / "fashion.npz", Path(folder) / "table.npz"
         _fashion(given.data, fashion)
         _table(table)
-        epochs = measure(EPOCHS, fashion, given.rounds, given.threads)
-        steps = measure(STEPS, table, 3 * given.rounds, given.threads)
+        epochs = measure(EPOCHS, fashion, given.rounds, given.threads, given.clock)
+        steps = measure(STEPS, table, 3 * given.rounds, given.threads, given.clock)
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs",
         "threads": given.threads,
+        "clock": given.clock,
         "rounds": given.rounds,
         "epochs": epochs,
         "steps": steps,
@@ -176,7 +181,9 @@ def _table(path: Path) -> None:
     np.savez(path, X=X, y=y)
 
 
-def measure(ways: tuple[Way, ...], table: Path, rounds: int, threads: int) -> dict[str, dict[str, object]]:
+def measure(
+    ways: tuple[Way, ...], table: Path, rounds: int, threads: int, clock: str
+) -> dict[str, dict[str, object]]:
     """Every way's epochs, alternating; the first of each is not counted."""
     found: dict[str, list[dict[str, float]]] = {}
     left_out: dict[str, str] = {}
@@ -184,7 +191,7 @@ def measure(ways: tuple[Way, ...], table: Path, rounds: int, threads: int) -> di
         running = []
         for way in ways:
             try:
-                running.append(Running(way, table, threads))
+                running.append(Running(way, table, threads, clock))
                 stack.callback(running[-1].end)
             except CannotRun as reason:
                 left_out[way.name] = str(reason)

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,7 +86,11 @@ bench-statistics: .venv/installed ## exact statistics beside running averages, o
 	$(BIN)/python benchmarks/exact_statistics.py
 
 bench-training-speed: .venv/installed ## seconds per epoch beside Lightning, skorch, scikit-learn and bare products
+	$(BIN)/python benchmarks/training.py --threads 1
 	$(BIN)/python benchmarks/training.py
+
+bench-step: .venv/installed ## where the microseconds of a training step go
+	$(BIN)/python benchmarks/step.py
 
 bench-certificate: .venv/installed ## what folding the shift costs, the figures of docs/decisions.md
 	$(BIN)/python benchmarks/certificate.py

@@ -1,15 +1,17 @@
 """Seconds per epoch and per step, beside other ways to train the same network.
 
-    python benchmarks/training.py [--rounds N] [--threads T] [--data FOLDER]
+    python benchmarks/training.py [--rounds N] [--threads T] [--clock wall|cpu] [--data FOLDER]
 
 Fashion-MNIST, 784 → 256 → 128 → 10 with Batch Normalization, batches of 256: this project's loop, the bare
 matrix products of the same epoch, a DataLoader loop, PyTorch Lightning, skorch and scikit-learn's
 MLPClassifier. Then 2 × 208 on a table of 13,209 rows, per step, beside a DataLoader loop that sees the same
 rows in the same order. Each lives in a process of its own, and Lightning and skorch in environments made on
-first use from benchmarks/peers. Every way has all cores. This project's loop gives each thread one of its own
-(training/loop/placement.py), and so do the bare products, which are to be the ceiling. Epochs alternate in
+first use from benchmarks/peers. Every way has the same number of threads, whichever library they belong to.
+Where these are as many as cores, this project's loop gives each one of its own (training/loop/placement.py),
+and so do the bare products, which are to be the ceiling. Epochs alternate in
 several rounds and medians are compared, so that whatever else the machine does hits all alike; a process
-that waits for its turn costs nothing.
+that waits for its turn costs nothing. On a machine that is never quiet, `--clock cpu` counts seconds of the
+processor, with one thread.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ sys.path.insert(0, str(ROOT.parent))
 
 from benchmarks.serving_peers import CannotRun, Peer  # noqa: E402
 
+DOCS = ROOT.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- bench-training-speed: begin -->", "<!-- bench-training-speed: end -->"
 WORKER = ROOT / "peers" / "training_worker.py"
 OURS, BARE = "foldserve", "bare matrix products"
 STEPS_OURS, STEPS_LOADER = "foldserve, per step", "DataLoader + default AdamW, per step"
@@ -65,7 +69,8 @@ EPOCHS = (
     Way("DataLoader loop", "loader"),
     Way("PyTorch Lightning", "lightning", "lightning.txt", 1.4),
     Way("skorch", "skorch", "skorch.txt", 2.0),
-    Way("scikit-learn, no BN", "sklearn", None, 3.0),
+    Way("scikit-learn, no BN, float64 as in its example on MNIST", "sklearn", None, 3.0),
+    Way("scikit-learn, no BN, float32", "sklearn_float32"),
 )
 STEPS = (
     Way(STEPS_OURS, "steps_foldserve"),
@@ -77,9 +82,9 @@ STEPS = (
 class Running:
     """A started worker, which trains one epoch when it is told to."""
 
-    def __init__(self, way: Way, table: Path, threads: int) -> None:
+    def __init__(self, way: Way, table: Path, threads: int, clock: str) -> None:
         self.way = way
-        command = [str(way.python()), str(WORKER), way.worker, str(table), str(threads)]
+        command = [str(way.python()), str(WORKER), way.worker, str(table), str(threads), clock]
         environment = os.environ | {"PYTHONPATH": str(ROOT.parent), "PYTHONWARNINGS": "ignore"}
         self.process = subprocess.Popen(
             command,
@@ -119,28 +124,42 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--data", type=Path, default=ROOT.parent.parent / "shared" / "data")
     parser.add_argument("--output", type=Path, default=ROOT / "results")
     given = parser.parse_args()
+    if given.clock == "cpu" and given.threads > 1:
+        parser.error("--clock cpu adds up the seconds of all threads: give --threads 1")
     with tempfile.TemporaryDirectory() as folder:
         fashion, table = Path(folder) / "fashion.npz", Path(folder) / "table.npz"
         _fashion(given.data, fashion)
         _table(table)
-        epochs = measure(EPOCHS, fashion, given.rounds, given.threads)
-        steps = measure(STEPS, table, 3 * given.rounds, given.threads)
+        epochs = measure(EPOCHS, fashion, given.rounds, given.threads, given.clock)
+        steps = measure(STEPS, table, 3 * given.rounds, given.threads, given.clock)
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs",
         "threads": given.threads,
+        "clock": given.clock,
         "rounds": given.rounds,
         "epochs": epochs,
         "steps": steps,
     }
     given.output.mkdir(exist_ok=True)
-    (given.output / "training-speed.json").write_text(json.dumps(report, indent=1) + "\n")
+    name = f"training-speed-{given.threads}"
+    (given.output / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
     text = as_markdown(report)
-    (given.output / "training-speed.md").write_text(text)
+    (given.output / f"{name}.md").write_text(text)
+    _into_docs(given.output)
     print(text)
+
+
+def _into_docs(results: Path) -> None:
+    """The tables of all numbers of threads."""
+    before, begin, rest = DOCS.read_text().partition(BEGIN)
+    if begin:
+        tables = "\n".join(path.read_text() for path in sorted(results.glob("training-speed-*.md")))
+        DOCS.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{rest.partition(END)[2]}")
 
 
 def _fashion(folder: Path, path: Path) -> None:
@@ -162,7 +181,9 @@ def _table(path: Path) -> None:
     np.savez(path, X=X, y=y)
 
 
-def measure(ways: tuple[Way, ...], table: Path, rounds: int, threads: int) -> dict[str, dict[str, object]]:
+def measure(
+    ways: tuple[Way, ...], table: Path, rounds: int, threads: int, clock: str
+) -> dict[str, dict[str, object]]:
     """Every way's epochs, alternating; the first of each is not counted."""
     found: dict[str, list[dict[str, float]]] = {}
     left_out: dict[str, str] = {}
@@ -170,7 +191,7 @@ def measure(ways: tuple[Way, ...], table: Path, rounds: int, threads: int) -> di
         running = []
         for way in ways:
             try:
-                running.append(Running(way, table, threads))
+                running.append(Running(way, table, threads, clock))
                 stack.callback(running[-1].end)
             except CannotRun as reason:
                 left_out[way.name] = str(reason)
@@ -216,9 +237,9 @@ def as_markdown(report: dict[str, object]) -> str:
     epochs, steps = report["epochs"], report["steps"]
     assert isinstance(epochs, dict)
     assert isinstance(steps, dict)
+    threads = "one thread" if report["threads"] == 1 else f"{report['threads']} threads"
     head = (
-        f"{report['machine']}, {report['threads']} threads, "
-        f"medians of {report['rounds']} alternating rounds, {report['when']}."
+        f"{report['machine']}, {threads}, medians of {report['rounds']} alternating rounds, {report['when']}."
     )
     lines = [head, "", "| Fashion-MNIST | seconds per epoch | × ours | goal | |", "|---|---|---|---|---|"]
     lines += [_line(way, epochs[way.name], 1.0, epochs) for way in EPOCHS]

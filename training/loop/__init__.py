@@ -3,7 +3,9 @@
 seeds, placement                one generator per purpose; one core per thread
 rows, batches, losses           whole tensors, slices that cover every row once, what is minimised
 schedules                       the learning rate of each step
-groups, optimisers, averaging   what a step does to the weights
+stack, gradients                forward and backward passes, without autograd where that is possible
+memory, groups, optimisers, averaging
+                                where the weights are, and what a step does to them
 spikes, snapshots, diagnosis    what happens when a step goes wrong
 evaluation, history, checkpoints, watch
 steps, fit                      the loop itself

@@ -11,6 +11,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from training.loop.memory import twins
+
 
 class Average:
     """An exponential moving average; the first steps count more, so that the start is soon forgotten.
@@ -23,8 +25,7 @@ class Average:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network)
         self._decay, self.steps = decay, 0
-        self._live = [parameter.detach() for parameter in network.parameters()]
-        self._mean = [parameter.detach() for parameter in self.network.parameters()]
+        self._live, self._mean = twins(network.parameters(), self.network.parameters())
 
     def update(self) -> None:
         """Take in the present weights."""

@@ -21,7 +21,7 @@ from training.config import LoopConfig
 from training.errors import ConfigError, TrainingError
 from training.loop.rows import Rows
 
-VERSION = 1
+VERSION = 2
 
 
 class Checkpoint:

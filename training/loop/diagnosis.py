@@ -21,7 +21,7 @@ def first_not_finite(network: nn.Module, run: Run) -> str:
     if found:
         return f"the output of {found[0]} is the first that is not finite"
     if not bool(torch.isfinite(loss)):
-        return f"every layer's output is finite, the loss is {float(loss)}"
+        return f"every layer's output is finite, the loss is {float(loss.detach())}"
     network.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     # Backwards, the last parameter comes first.

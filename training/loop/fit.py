@@ -22,6 +22,7 @@ from training.loop.devices import choose
 from training.loop.evaluation import evaluate
 from training.loop.history import Best, Epoch, FitResult, Incidents, Observer
 from training.loop.losses import Loss, class_weights, row_weights
+from training.loop.memory import separate
 from training.loop.placement import Placement, limited_threads, spread_threads
 from training.loop.rows import Rows
 from training.loop.schedules import SCHEDULES
@@ -278,12 +279,13 @@ def _told(incidents: Incidents) -> str:
 
 @contextmanager
 def _moved(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """On the device; afterwards on the CPU again, where models are folded."""
+    """On the device; afterwards on the CPU again, where models are folded, and no memory shared."""
     network.to(device)
     try:
         yield
     finally:
         network.to("cpu")
+        separate(network)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,6 +28,11 @@ class Loss:
     smoothing: float = 0.0
     regression: RegressionLoss = "mse"
 
+    @cached_property
+    def _hit(self) -> Tensor:
+        """What the row's own class adds to the gradient. Shape: (1, 1)."""
+        return torch.full((1, 1), self.smoothing - 1)
+
     @classmethod
     def of(cls, task: Task, config: LoopConfig) -> Loss:
         """What a run minimises."""
@@ -38,6 +44,36 @@ class Loss:
             return self._loss(outputs, y, "mean")
         rows = self._loss(outputs, y, "none")
         return (rows * (weight if rows.ndim == 1 else weight[:, None])).mean()
+
+    def with_gradient(self, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[float, Tensor]:
+        """The loss, and its gradient by the outputs; shapes as above. To be used where autograd is off."""
+        if self.task == "classification":
+            return self._cross_entropy(outputs, y, weight)
+        if weight is None and self.regression == "mse":
+            difference = outputs - y
+            return float((difference * difference).mean()), difference.mul_(2 / difference.numel())
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            # Copies: what is made where autograd is off must not come into a graph.
+            leaf = outputs.clone().requires_grad_()
+            loss = self(leaf, y.clone(), None if weight is None else weight.clone())
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return float(loss.detach()), gradient
+
+    def _cross_entropy(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> tuple[float, Tensor]:
+        """−Σ q log p, with q = 1 − ε at the row's class and ε / classes everywhere; its gradient is p − q.
+
+        Classes are the rows here: torch's softmax of ten columns takes fifteen times as long as of ten rows.
+        """
+        logs, classes = torch.log_softmax(outputs.t(), 0), y.unsqueeze(0)
+        losses = logs.gather(0, classes)
+        if self.smoothing:
+            losses = torch.lerp(losses, logs.mean(0), self.smoothing)
+        gradient = logs.exp_().scatter_add_(0, classes, self._hit.expand(1, len(y)))
+        if self.smoothing:
+            gradient -= self.smoothing / len(logs)
+        if weight is None:
+            return -float(losses.mean()), gradient.div_(len(y)).t()
+        return -float((losses * weight).mean()), gradient.mul_(weight / len(y)).t()
 
     def _loss(self, outputs: Tensor, y: Tensor, reduction: str) -> Tensor:
         if self.task == "classification":

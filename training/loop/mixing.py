@@ -33,15 +33,30 @@ class Mixing:
         self._alpha = config.mixup
         self._seed = derived(config.seed, "mixing")
 
-    def loss(self, rows: Rows, step: int, loss: Loss) -> Tensor:
-        """Of the mixed rows. A batch is in random order, so its reverse is a partner for each row."""
-        share = self.share(step)
+    def front(self, rows: Rows, step: int) -> Tensor:
+        """What the first linear layer gives, mixed. A batch is in random order, so its reverse is a partner
+        for each row."""
         front = self._network.front(*rows.inputs)
-        outputs = self._network.rest(front.lerp(front.flip(0), 1 - share)).float()
-        other = None if rows.weight is None else rows.weight.flip(0)
-        first, second = loss(outputs, rows.y, rows.weight), loss(outputs, rows.y.flip(0), other)
+        return front.lerp(front.flip(0), 1 - self.share(step))
+
+    def loss(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> Tensor:
+        """Of what the rest of the network gives for mixed rows."""
+        first, second = loss(outputs, rows.y, rows.weight), loss(outputs, *_partners(rows))
+        share = self.share(step)
         return first * share + second * (1 - share)
+
+    def with_gradient(self, outputs: Tensor, rows: Rows, step: int, loss: Loss) -> tuple[float, Tensor]:
+        """The same, and its gradient by the outputs."""
+        first, gradient = loss.with_gradient(outputs, rows.y, rows.weight)
+        second, other = loss.with_gradient(outputs, *_partners(rows))
+        share = self.share(step)
+        return first * share + second * (1 - share), gradient * share + other * (1 - share)
 
     def share(self, step: int) -> float:
         """How much of each row stays; by the number of the step, so that a resume needs nothing kept."""
         return float(np.random.default_rng((self._seed, step)).beta(self._alpha, self._alpha))
+
+
+def _partners(rows: Rows) -> tuple[Tensor, Tensor | None]:
+    """Target and weight of each row's partner."""
+    return rows.y.flip(0), None if rows.weight is None else rows.weight.flip(0)

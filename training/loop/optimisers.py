@@ -9,14 +9,15 @@ so that it is as long as AdamW's and the same learning rate suits both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from training.config import LoopConfig, OptimizerName
 from training.loop.groups import Group, groups
+from training.loop.memory import Block, blocks
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -35,49 +36,77 @@ class Rule(Protocol):
 
 
 class Optimiser:
-    """A rule for each group of parameters, with its own scale of the rate."""
+    """A rule for each group of parameters, with its own scale of the rate.
+
+    Attributes:
+        values: the parameters, flat; one tensor for each precision.
+    """
 
     def __init__(self, network: nn.Module, config: LoopConfig) -> None:
         self._rate = config.learning_rate
-        everything = groups(network)
-        self.parameters = [p for group in everything for p in group.parameters]
         self._rules: list[tuple[float, Rule]] = []
-        for group in everything:
-            decay = config.weight_decay * group.decay_scale
-            kind = _kind(config.optimizer, group)
-            self._rules.append((group.rate_scale, kind(group.parameters, decay)))
+        self._blocks: list[Block] = []
+        self.values: list[Tensor] = []
+        self._gradients: list[Tensor] = []
+        for treated in _by_precision(network, config.optimizer).values():
+            made, values, gradients = blocks(list(treated.values()))
+            self._blocks += made
+            self.values.append(values)
+            self._gradients.append(gradients)
+            for (rate, decay, kind), block in zip(treated, made, strict=True):
+                self._rules.append((rate, kind(block, config.weight_decay * decay)))
 
     def step(self, factor: float, momentum: float | None = None) -> None:
         """Move every parameter by its gradient, at a share of the highest rate."""
         for scale, rule in self._rules:
             rule.step(self._rate * factor * scale, momentum)
 
-    def forget_gradients(self) -> None:
-        """Let the next backward pass make new ones: adding to old ones would read and write them again."""
-        for parameter in self.parameters:
-            parameter.grad = None
+    def forget_gradients(self, written: Collection[nn.Parameter] = ()) -> None:
+        """Let the next backward pass make new ones: adding to old ones would read and write them again.
+
+        Args:
+            written: parameters whose gradients will be written over where they are.
+        """
+        for block in self._blocks:
+            block.forget_gradients(written)
 
     def gradients(self) -> list[Tensor]:
-        """Those that the last backward pass made."""
-        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        """Those that the last backward pass made, flat."""
+        for block in self._blocks:
+            block.collect()
+        return self._gradients
 
     def tensors(self) -> list[Tensor]:
-        """What the rules remember."""
-        return [tensor for _, rule in self._rules for tensor in rule.tensors()]
+        """The parameters, and what the rules remember."""
+        remembered = [tensor for _, rule in self._rules for tensor in rule.tensors()]
+        return [*self.values, *remembered]
 
 
-def _kind(name: OptimizerName, group: Group) -> Callable[[Sequence[nn.Parameter], float], Rule]:
+Kind = Callable[[Block, float], Rule]
+Treated = dict[tuple[float, float, Kind], list[nn.Parameter]]
+
+
+def _by_precision(network: nn.Module, name: OptimizerName) -> dict[torch.dtype, Treated]:
+    """The parameters; those of one precision by rate, decay and rule."""
+    found: dict[torch.dtype, Treated] = {}
+    for group in groups(network):
+        key = (group.rate_scale, group.decay_scale, _kind(name, group))
+        for parameter in group.parameters:
+            found.setdefault(parameter.dtype, {}).setdefault(key, []).append(parameter)
+    return found
+
+
+def _kind(name: OptimizerName, group: Group) -> Kind:
     if name == "sgd":
         return Descent
     return Muon if group.orthogonal and name == "muon" else AdamW
 
 
 def length(gradients: Sequence[Tensor]) -> float:
-    """The Euclidean norm of all of them together."""
+    """The Euclidean norm of all of them together; each is flat."""
     if gradients and gradients[0].device.type == "cpu":
         # A dot product reads its values once, at the speed of memory.
-        flat = [gradient.reshape(-1) for gradient in gradients]
-        return math.sqrt(sum(float(torch.dot(values, values)) for values in flat))
+        return math.sqrt(sum(float(torch.dot(values, values)) for values in gradients))
     return float(torch.nn.utils.get_total_norm(list(gradients)))
 
 
@@ -91,25 +120,21 @@ class AdamW:
     EPSILON = 1e-8
     BETAS = (0.9, 0.999)
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
-        self._values = [parameter.detach() for parameter in parameters]
-        self._means, self._squares = ([torch.zeros_like(v) for v in self._values] for _ in range(2))
-        self._steps = [torch.zeros((), device=value.device) for value in self._values]
+    def __init__(self, block: Block, decay: float) -> None:
+        self._block, self._decay = block, decay
+        self._means, self._squares = (torch.zeros_like(block.values) for _ in range(2))
+        self._steps = torch.zeros((), device=block.values.device)
+        self._whole = self._parts(block.everywhere)
 
-    @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:
         """Move the parameters that have a gradient."""
-        lists = (self._values, self._gradients(), self._means, self._squares, self._steps)
-        if any(gradient is None for gradient in lists[1]):
-            present = [row for row in zip(*lists, strict=True) if row[1] is not None]
-            if not present:
-                return
-            lists = tuple(map(list, zip(*present, strict=True)))  # type: ignore[assignment]
-        values, gradients, means, squares, steps = lists
-        torch._foreach_add_(steps, 1.0)
+        places = self._block.collect()
+        if not places:
+            return
+        lists = self._whole if places is self._block.everywhere else self._parts(places)
+        self._steps.add_(1.0)
         torch._fused_adamw_(
-            *(values, gradients, means, squares, [], steps),
+            *(*lists, [], [self._steps] * len(places)),
             lr=rate,
             beta1=self.BETAS[0] if momentum is None else momentum,
             beta2=self.BETAS[1],
@@ -119,12 +144,13 @@ class AdamW:
             maximize=False,
         )
 
-    def _gradients(self) -> list[Any]:
-        return [parameter.grad for parameter in self._parameters]
+    def _parts(self, places: list[slice]) -> list[list[Tensor]]:
+        every = (self._block.values, self._block.gradients, self._means, self._squares)
+        return [[tensor[place] for place in places] for tensor in every]
 
     def tensors(self) -> list[Tensor]:
         """Both moments and the count of steps."""
-        return [*self._means, *self._squares, *self._steps]
+        return [self._means, self._squares, self._steps]
 
 
 class Muon:
@@ -135,9 +161,9 @@ class Muon:
 
     MOMENTUM = 0.95
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
-        self._momenta = [torch.zeros_like(parameter) for parameter in parameters]
+    def __init__(self, block: Block, decay: float) -> None:
+        self._parameters, self._decay = block.parameters, decay
+        self._momenta = [torch.zeros_like(parameter) for parameter in block.parameters]
 
     @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
@@ -157,19 +183,16 @@ class Muon:
 class Descent:
     """Stochastic gradient descent without momentum, as in the experiments of Ioffe & Szegedy (2015)."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
+    def __init__(self, block: Block, decay: float) -> None:
+        self._block, self._decay = block, decay
 
-    @torch.no_grad()
     def step(self, rate: float, momentum: float | None = None) -> None:  # noqa: ARG002 - AdamW's
         """Move every parameter that has a gradient; decay is decoupled from it."""
-        pairs = [(p.detach(), p.grad) for p in self._parameters if p.grad is not None]
-        if not pairs:
-            return
-        values, gradients = map(list, zip(*pairs, strict=True))
-        if self._decay:
-            torch._foreach_mul_(values, 1 - rate * self._decay)
-        torch._foreach_add_(values, gradients, alpha=-rate)
+        for place in self._block.collect():
+            values = self._block.values[place]
+            if self._decay:
+                values.mul_(1 - rate * self._decay)
+            values.add_(self._block.gradients[place], alpha=-rate)
 
     def tensors(self) -> list[Tensor]:
         """Nothing is remembered."""

@@ -36,14 +36,34 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, index: Tensor) -> Rows:
-        """The rows of an index, in its order."""
+    def take(self, index: Tensor, into: Rows | None = None) -> Rows:
+        """The rows of an index, in its order.
+
+        Args:
+            into: rows of the same kind whose memory they take, at least as many: memory that is given back
+                to the system at each step would have to be asked for again.
+        """
+        if into is not None:
+            into = into.slice(0, len(index))
+            for source, target in zip(self._tensors(), into._tensors(), strict=True):
+                torch.index_select(source, 0, index, out=target)
+            return into
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return _unchecked(
             tuple(tensor.index_select(0, index) for tensor in self.inputs),
             self.y.index_select(0, index),
             weight,
         )
+
+    def slice(self, start: int, stop: int) -> Rows:
+        """The rows from start to stop; no copy."""
+        weight = None if self.weight is None else self.weight[start:stop]
+        return _unchecked(tuple([tensor[start:stop] for tensor in self.inputs]), self.y[start:stop], weight)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Of all that a row consists of; at least 1."""
+        return max(1, sum(t.element_size() * t[:1].numel() for t in self._tensors()))
 
     def to(self, device: torch.device) -> Rows:
         """The same rows on a device."""

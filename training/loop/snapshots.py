@@ -31,7 +31,6 @@ class Snapshots:
         self._kept = deque([[tensor.clone() for tensor in self._live] for _ in range(KEPT)], KEPT)
         self._steps = 0
 
-    @torch.no_grad()
     def after_step(self, calm: bool, level: float, place: float) -> None:
         """Keep the present state, if it is time to and all was well lately.
 
@@ -41,14 +40,18 @@ class Snapshots:
         """
         self._steps += 1
         if self._steps >= EVERY and calm:
-            oldest = self._kept.popleft()
-            if level < self._level:
-                torch._foreach_copy_(self._best, oldest)
-                self._level, self._best_place = level, self._places[0]
-            torch._foreach_copy_(oldest, self._live)
-            self._kept.append(oldest)
-            self._places.append(place)
-            self._steps = 0
+            self._keep(level, place)
+
+    @torch.no_grad()
+    def _keep(self, level: float, place: float) -> None:
+        oldest = self._kept.popleft()
+        if level < self._level:
+            torch._foreach_copy_(self._best, oldest)
+            self._level, self._best_place = level, self._places[0]
+        torch._foreach_copy_(oldest, self._live)
+        self._kept.append(oldest)
+        self._places.append(place)
+        self._steps = 0
 
     @torch.no_grad()
     def restore(self, best: bool) -> float:

@@ -84,8 +84,8 @@ class _Ordinary:
 
     def update(self) -> None:
         """A limit from what was seen."""
-        self.middle = statistics.median(self.recent)
-        self.deviation = 1.4826 * statistics.median(abs(value - self.middle) for value in self.recent)
+        middle = self.middle = statistics.median(self.recent)
+        self.deviation = 1.4826 * statistics.median([abs(value - middle) for value in self.recent])
         limit = self.middle + max(DEVIATIONS * self.deviation, math.log(FACTOR))
         self.limit = math.exp(min(max(limit, self.start), 700.0))
 

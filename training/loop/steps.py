@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,9 @@ from training.config import LoopConfig
 from training.errors import TrainingError
 from training.loop.averaging import Average
 from training.loop.batches import batches, single_rows
-from training.loop.devices import lower_precision
 from training.loop.diagnosis import first_not_finite
+from training.loop.gradients import Gradients
 from training.loop.losses import Loss
-from training.loop.mixing import Mixing
 from training.loop.optimisers import Optimiser, length
 from training.loop.place import Place
 from training.loop.rows import Rows
@@ -30,6 +28,9 @@ REFRESH = 128
 """Steps of one row after which running statistics are estimated again."""
 
 REFRESH_ROWS = 1024
+
+GATHERED = 1 << 17
+"""Bytes of rows that are gathered at once: they stay near the core until they are used."""
 
 
 @dataclass
@@ -61,20 +62,18 @@ class Stepper:
         self.network, self.schedule = network, schedule
         self.step, self.place = 0, Place(schedule.steps)
         self.after_step: Callable[[int], None] | None = None
-        self.average = Average(network, config.ema) if config.ema else None
         self.guard = SpikeGuard(levels=not config.mixup) if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
-        self._mixing = Mixing(network, config) if config.mixup else None
-        own = network.state_dict()
-        parameters = {name for name, _ in network.named_parameters()}
-        self._buffers = [place for place, name in enumerate(own) if name not in parameters]
-        self._tensors = [*own.values(), *self._optimiser.tensors()]
+        self.average = Average(network, config.ema) if config.ema else None
+        self._gradients = Gradients(network, loss, config, self._optimiser)
+        buffers = _kept_buffers(network)
+        self._buffers = range(len(buffers))
+        self._tensors = [*buffers, *self._optimiser.tensors()]
         if self.average:
             self._tensors += self.average.tensors()
         self._snapshots = Snapshots(self._tensors) if self.guard else None
-        self._weights = [parameter.detach() for parameter in network.parameters()]
-        self._mark = [weight.clone() for weight in self._weights] if self.guard else []
+        self._mark = [values.clone() for values in self._optimiser.values] if self.guard else []
 
     @property
     def rate(self) -> float:
@@ -84,17 +83,33 @@ class Stepper:
     def epoch(self, data: Rows, permutation: Tensor) -> Pass:
         """One pass over all rows in the order of the permutation."""
         self.network.train()
+        self._gradients.look(whole_batches=self._batch_size > 1)
         done = Pass()
-        for batch in self._slices(data):
-            rows = data.take(permutation[batch])
-            loss, norm = self._backward(rows)
-            if self._taken(rows, loss, norm):
-                done.add(loss, norm, len(rows))
-            self.step += 1
-            self.place.advance(self.guard.passing if self.guard else 1.0)
-            if self.after_step:
-                self.after_step(self.step)
+        # Not only no graph: what autograd notes at each call takes a tenth of a small network's step.
+        with torch.no_grad() if self._gradients.needs_autograd else torch.inference_mode():
+            for rows in self._batches(data, permutation):
+                loss, norm = self._backward(rows)
+                if self._taken(rows, loss, norm):
+                    done.add(loss, norm, len(rows))
+                self.step += 1
+                self.place.advance(self.guard.passing if self.guard else 1.0)
+                if self.after_step:
+                    with torch.inference_mode(mode=False), torch.enable_grad():
+                        self.after_step(self.step)
         return done
+
+    def _batches(self, data: Rows, permutation: Tensor) -> Iterator[Rows]:
+        """Several are gathered at once, as long as they are small. Each is to be used before the next."""
+        gathered, memory, start, stop = data, None, 0, 0
+        some = max(self._batch_size, GATHERED // data.bytes_per_row)
+        for batch in self._slices(data):
+            if batch.stop > stop:
+                start, stop = batch.start, max(batch.stop, min(batch.start + some, len(data)))
+                index = permutation[start:stop]
+                has_room = memory is not None and len(memory) >= len(index)
+                gathered = data.take(index, memory if has_room else None)
+                memory = memory if has_room else gathered
+            yield gathered.slice(batch.start - start, batch.stop - start)
 
     def _slices(self, data: Rows) -> Iterator[slice]:
         if self._batch_size > 1:
@@ -111,25 +126,15 @@ class Stepper:
 
     def _backward(self, rows: Rows) -> tuple[float, float]:
         """Loss and length of the gradient, which is shortened where it is to be clipped."""
-        self._optimiser.forget_gradients()
-        loss = self._forward(rows)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._gradients.of(rows, self.step)
         clip = self._config.clip
         if self.guard is None and clip is None:
-            return float(loss.detach()), 0.0
+            return loss, 0.0
         gradients = self._optimiser.gradients()
         norm = length(gradients)
         if clip is not None and clip < norm < float("inf"):
             torch._foreach_mul_(gradients, clip / norm)
-        return float(loss.detach()), norm
-
-    def _forward(self, rows: Rows) -> Tensor:
-        lower = self._config.precision == "bf16"
-        with lower_precision(self.network, rows.y.device) if lower else nullcontext():
-            if self._mixing and len(rows) > 1:
-                return self._mixing.loss(rows, self.step, self._loss)
-            outputs = self.network(*rows.inputs)
-        return self._loss(outputs.float(), rows.y, rows.weight)
+        return loss, norm
 
     def _factor(self, step: float) -> float:
         lowered = self.guard.incidents.rate_factor if self.guard else 1.0
@@ -159,8 +164,8 @@ class Stepper:
     @torch.no_grad()
     def _moved(self) -> float:
         """How far the weights are from where this was last asked."""
-        way = length(torch._foreach_sub(self._weights, self._mark))
-        torch._foreach_copy_(self._mark, self._weights)
+        way = length(torch._foreach_sub(self._optimiser.values, self._mark))
+        torch._foreach_copy_(self._mark, self._optimiser.values)
         return way
 
     @torch.no_grad()
@@ -169,12 +174,14 @@ class Stepper:
         if self._snapshots is None or self.guard is None:
             return
         place = self._snapshots.restore(best=self.guard.far)
-        torch._foreach_copy_(self._mark, self._weights)
+        torch._foreach_copy_(self._mark, self._optimiser.values)
         if not self.guard.lasting:
             self.place.go_back(place - 1)
 
     def _stop(self, rows: Rows) -> None:
-        where = first_not_finite(self.network, lambda: self._forward(rows))
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            again = rows.take(torch.arange(len(rows), device=rows.y.device))
+            where = first_not_finite(self.network, lambda: self._gradients.loss(again, self.step))
         first = self.step + 2 - (self.guard.in_a_row if self.guard else 1)
         raise TrainingError(
             f"step {first} and every one up to {self.step + 1}: the loss or its gradient is not finite; "
@@ -207,3 +214,9 @@ class Stepper:
         for name, part in named.items():
             if part:
                 part.load_state_dict(state[name])
+
+
+def _kept_buffers(network: nn.Module) -> list[Tensor]:
+    """Those that belong to the network's state."""
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    return [tensor for name, tensor in network.state_dict().items() if name not in parameters]

@@ -7,6 +7,7 @@ from tests.training.loop.tables import blobs, core
 from training.config import LoopConfig
 from training.loop.averaging import Average
 from training.loop.groups import groups
+from training.loop.memory import Block, blocks
 from training.loop.optimisers import AdamW, Muon, Optimiser, length, orthogonalised
 
 
@@ -15,9 +16,14 @@ def parameters(seed: int = 0) -> list[nn.Parameter]:
     return [nn.Parameter(torch.randn(shape, generator=draws)) for shape in ((7, 5), (5,), (33, 17), ())]
 
 
+def block(members: list[nn.Parameter]) -> Block:
+    ((found,), _, _) = blocks([members])
+    return found
+
+
 def test_adamw_is_torchs_to_the_bit() -> None:
     ours, theirs = parameters(), parameters()
-    rule = AdamW(ours, 0.1)
+    rule = AdamW(block(ours), 0.1)
     reference = torch.optim.AdamW(theirs, lr=0.0, weight_decay=0.1, fused=True)
     draws = torch.Generator().manual_seed(1)
     for step in range(30):
@@ -33,7 +39,7 @@ def test_adamw_is_torchs_to_the_bit() -> None:
 def test_a_parameter_without_a_gradient_stays() -> None:
     one, *rest = parameters()
     before = one.detach().clone()
-    rule = AdamW([one, *rest], 0.1)
+    rule = AdamW(block([one, *rest]), 0.1)
     for parameter in rest:
         parameter.grad = torch.ones_like(parameter)
     rule.step(0.1)
@@ -54,7 +60,7 @@ def test_newton_and_schulz_find_nearly_the_nearest_orthogonal_matrix(shape: tupl
 
 def test_muon_moves_in_the_direction_of_torchs_own() -> None:
     ours, theirs = (nn.Parameter(parameters()[2].detach().clone()) for _ in range(2))
-    rule = Muon([ours], 0.1)
+    rule = Muon(block([ours]), 0.1)
     reference = torch.optim.Muon([theirs], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     draws = torch.Generator().manual_seed(1)
     for _ in range(10):
@@ -77,8 +83,8 @@ def test_muon_takes_hidden_weights_only() -> None:
 
 
 def test_the_length_of_a_gradient_is_that_of_all_its_parts() -> None:
-    parts = [parameter.detach() for parameter in parameters()]
-    assert length(parts) == pytest.approx(float(torch.cat([p.ravel() for p in parts]).norm()), rel=1e-6)
+    parts = [parameter.detach().ravel() for parameter in parameters()]
+    assert length(parts) == pytest.approx(float(torch.cat(parts).norm()), rel=1e-6)
     assert length([]) == 0.0
 
 

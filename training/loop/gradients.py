@@ -1,0 +1,103 @@
+"""Gradients: loss and gradients of one batch, by a `Stack` where the network has one, else by autograd."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from training.config import LoopConfig
+from training.loop.devices import lower_precision
+from training.loop.losses import Loss
+from training.loop.mixing import Mixing
+from training.loop.optimisers import Optimiser
+from training.loop.rows import Rows
+from training.loop.stack import Stack
+from training.model import Network
+
+
+class Gradients:
+    """What moves a network, left in its parameters' `grad`."""
+
+    def __init__(self, network: nn.Module, loss: Loss, config: LoopConfig, optimiser: Optimiser) -> None:
+        self._network, self._loss, self._optimiser = network, loss, optimiser
+        self._lower = config.precision == "bf16"
+        self._mixing = Mixing(network, config) if config.mixup else None
+        self._stack: Stack | None = None
+        self._has_front = False
+
+    def look(self, *, whole_batches: bool) -> None:
+        """See before an epoch whether the passes can be made without autograd: not where somebody listens
+        to them, nor where norms use running statistics."""
+        listened = any(
+            m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in self._network.modules()
+        )
+        self._stack = None
+        if whole_batches and not listened and not self._lower:
+            layers, self._has_front = self._parts()
+            self._optimiser.forget_gradients({p for layer in layers for p in layer.parameters()})
+            self._stack = Stack.of(layers)
+
+    def _parts(self) -> tuple[list[nn.Module], bool]:
+        """What a stack might pass, and whether a front comes before it that autograd has to follow."""
+        network = self._network
+        if type(network) is nn.Sequential:
+            return [layer for layer in network._modules.values() if layer], False
+        if type(network) is not Network:
+            return [], False
+        layers, rest = list(network.layers()), list(network.named_rest().values())
+        is_plain = self._mixing is None and len(layers) == len(rest) + 1
+        return (layers, False) if is_plain else (rest, True)
+
+    @property
+    def needs_autograd(self) -> bool:
+        """Whether a part of a pass has to be followed by autograd."""
+        return self._stack is None or self._has_front
+
+    def of(self, rows: Rows, step: int) -> float:
+        """Make them; the loss."""
+        if self._stack is None:
+            self._optimiser.forget_gradients()
+            with torch.enable_grad():
+                loss = self.loss(rows, step)
+                loss.backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach())
+        if self._has_front:
+            return self._behind_front(self._stack, rows, step)
+        return self._by_stack(self._stack, rows.inputs[0], rows, step)[0]
+
+    def _behind_front(self, stack: Stack, rows: Rows, step: int) -> float:
+        self._optimiser.forget_gradients(stack.parameters)
+        with torch.enable_grad():
+            front = self._front(rows, step)
+        loss, gradient = self._by_stack(stack, front.detach(), rows, step)
+        front.backward(gradient)  # type: ignore[no-untyped-call]
+        return loss
+
+    def _by_stack(self, stack: Stack, front: Tensor, rows: Rows, step: int) -> tuple[float, Tensor]:
+        outputs = stack.forward(front)
+        if self._mixing:
+            loss, gradient = self._mixing.with_gradient(outputs, rows, step, self._loss)
+        else:
+            loss, gradient = self._loss.with_gradient(outputs, rows.y, rows.weight)
+        gradient = stack.backward(gradient, further=self._has_front)
+        return loss, gradient
+
+    def loss(self, rows: Rows, step: int) -> Tensor:
+        """A forward pass that autograd follows."""
+        with lower_precision(self._network, rows.y.device) if self._lower else nullcontext():
+            if self._mixing and len(rows) > 1:
+                assert isinstance(self._network, Network)  # noqa: S101 - mixing refuses others
+                outputs = self._network.rest(self._mixing.front(rows, step))
+            else:
+                outputs = self._network(*rows.inputs)
+        if self._mixing and len(rows) > 1:
+            return self._mixing.loss(outputs.float(), rows, step, self._loss)
+        return self._loss(outputs.float(), rows.y, rows.weight)
+
+    def _front(self, rows: Rows, step: int) -> Tensor:
+        if self._mixing:
+            return self._mixing.front(rows, step)
+        assert isinstance(self._network, Network)  # noqa: S101 - others have no front
+        return self._network.front(*rows.inputs)

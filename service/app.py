@@ -31,6 +31,7 @@ from service.routes import (
     oip_config,
     oip_repository,
     oip_settings,
+    page,
 )
 from service.routes.gate import WATCH
 from service.routes.metrics import metrics_route
@@ -150,6 +151,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.include_router(documentation.router)
+    if settings.page:
+        app.include_router(page.router)
     app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     if settings.metrics_port is None:
         app.router.routes.append(metrics_route(app.state.ledger, app.state.labels))

@@ -1,0 +1,69 @@
+// What stands around every section: tabs, the server's state, the banner, short messages, the colour scheme.
+
+import { clear, el } from "./dom.js";
+
+const at = (id) => document.getElementById(id);
+const SCHEMES = ["system", "light", "dark"];
+const STORE = "foldserve.scheme";
+
+/** The tabs; `links` are pairs of address and title, and `current` is the address of the open one. */
+export function showTabs(links, current) {
+  const tabs = links.map(([href, title]) =>
+    el("a", { href, "aria-current": href === current ? "page" : null }, title));
+  clear(at("tabs"), tabs);
+}
+
+/** Whether the server answers, in the corner. */
+export function showState(text, kind) {
+  const state = at("state");
+  if (state.textContent !== text) state.textContent = text;
+  state.className = `state ${kind}`;
+}
+
+/** A line above the section for as long as something is wrong; null takes it away. */
+export function showBanner(text) {
+  const banner = at("banner");
+  if (banner.textContent === (text ?? "")) return;
+  clear(banner, text && el("p", { class: "error" }, text));
+}
+
+/** A short message that goes by itself. */
+export function toast(text) {
+  const message = el("p", {}, text);
+  at("toasts").append(message);
+  setTimeout(() => message.remove(), 5000);
+}
+
+/** The button that asks for another key, once the server has wanted one. */
+export function offerKey(onclick) {
+  const button = at("key");
+  button.hidden = false;
+  button.onclick = onclick;
+}
+
+/** The button for the colour scheme: the system's, light, dark, and round again. */
+export function offerScheme() {
+  const button = at("scheme");
+  const show = () => (button.textContent = `Colours: ${scheme()}`);
+  button.addEventListener("click", () => {
+    choose(SCHEMES[(SCHEMES.indexOf(scheme()) + 1) % SCHEMES.length]);
+    show();
+  });
+  show();
+}
+
+function scheme() {
+  return document.documentElement.dataset.scheme ?? "system";
+}
+
+function choose(name) {
+  const root = document.documentElement;
+  if (name === "system") delete root.dataset.scheme;
+  else root.dataset.scheme = name;
+  try {
+    if (name === "system") localStorage.removeItem(STORE);
+    else localStorage.setItem(STORE, name);
+  } catch {
+    // Then it holds until the page is loaded again.
+  }
+}

@@ -52,9 +52,10 @@ class Page {
     this.chosen = model ?? this.chosen ?? this.catalogue.first();
     this.end();
     this.frame(section);
-    const root = el("div", { class: "stack", "data-section": section });
+    const root = el("div", { class: "stack", "data-section": section, "aria-busy": "true" });
     clear(this.content, root);
     const leave = await this.draw(SECTIONS[section], root);
+    root.removeAttribute("aria-busy");
     // Another section may have been opened while this one was drawn.
     if (turn === this.turn) this.leave = leave;
     else leave();

@@ -1,10 +1,9 @@
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from service.routes.page import POLICY, parts
+from service.routes.page import POLICY
 from tests.conftest import Serving
 
 pytestmark = pytest.mark.anyio

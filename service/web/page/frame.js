@@ -13,6 +13,16 @@ export function showTabs(links, current) {
   clear(at("tabs"), tabs);
 }
 
+/** A choice of the models for a section that is of one; null when there is no choice. */
+export function picker(index, chosen, onchoose) {
+  const names = index.models.map((model) => model.name);
+  if (chosen !== null && !names.includes(chosen)) names.push(chosen);
+  if (names.length === 0) return null;
+  const select = el("select", { id: "picker", value: chosen, onchange: () => onchoose(select.value) },
+    names.map((name) => el("option", { value: name }, name)));
+  return el("div", { class: "picker" }, el("label", { for: "picker" }, "Model"), select);
+}
+
 /** Whether the server answers, in the corner. */
 export function showState(text, kind) {
   const state = at("state");
@@ -44,7 +54,11 @@ export function offerKey(onclick) {
 /** The button for the colour scheme: the system's, light, dark, and round again. */
 export function offerScheme() {
   const button = at("scheme");
-  const show = () => (button.textContent = `Colours: ${scheme()}`);
+  const show = () => {
+    const word = { system: "Auto", light: "Light", dark: "Dark" }[scheme()];
+    clear(button, word, el("span", { class: "visually-hidden" }, " colours; change them"));
+    button.title = "Colours of this page: as the system has them, light, dark";
+  };
   button.addEventListener("click", () => {
     choose(SCHEMES[(SCHEMES.indexOf(scheme()) + 1) % SCHEMES.length]);
     show();

@@ -7,7 +7,7 @@ import { Catalogue, whyNot } from "./catalogue.js";
 import { clear, el } from "./dom.js";
 import * as file from "./file.js";
 import * as folding from "./folding.js";
-import { offerKey, offerScheme, showBanner, showState, showTabs, toast } from "./frame.js";
+import { offerKey, offerScheme, picker, showBanner, showState, showTabs, toast } from "./frame.js";
 import { askKey, storedKey } from "./key.js";
 import * as live from "./live.js";
 import * as models from "./models.js";
@@ -53,7 +53,9 @@ class Page {
     this.end();
     this.frame(section);
     const root = el("div", { class: "stack", "data-section": section, "aria-busy": "true" });
-    clear(this.content, root);
+    this.pick = el("div", { class: "pick", hidden: !OF_A_MODEL.has(section) });
+    this.offer();
+    clear(this.content, this.pick, root);
     const leave = await this.draw(SECTIONS[section], root);
     root.removeAttribute("aria-busy");
     // Another section may have been opened while this one was drawn.
@@ -106,8 +108,17 @@ class Page {
 
   /** The models have changed: the section follows by itself, but the frame may have something to say. */
   refresh() {
-    if (!this.content.querySelector("[data-section]")) this.open();
-    else this.warn(this.place().section);
+    if (!this.content.querySelector("[data-section]")) {
+      this.open();
+      return;
+    }
+    this.warn(this.place().section);
+    // Not under the hands of somebody who is choosing.
+    if (!this.pick.contains(document.activeElement)) this.offer();
+  }
+
+  offer() {
+    clear(this.pick, picker(this.catalogue.index, this.chosen, (name) => this.choose(name)));
   }
 
   warn(section) {

@@ -1,0 +1,37 @@
+// All versions of a model in a table, when there is more to say than that the only one is live.
+
+import { el } from "../dom.js";
+import { bytes, moment } from "../format.js";
+
+const KINDS = { READY: "good", LOADING: "warn", UNLOADING: "warn", UNAVAILABLE: "bad" };
+const WORDS = { READY: "live", LOADING: "loading", UNLOADING: "leaving", UNAVAILABLE: "not live" };
+
+/** The table, or null. */
+export function versions(model) {
+  const odd = Object.entries(model.odd).filter(([text]) => text !== "");
+  const plain = model.versions.length < 2 && model.versions.every(({ reason }) => reason === null);
+  if (plain && odd.length === 0) return null;
+  const headings = ["Version", "State", "Device", "Size", "Loaded", "Why not, or what is to be known"];
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Versions of ${model.name}` },
+    el("table", { class: "data" },
+      el("thead", {}, el("tr", {}, headings.map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, [...model.versions].reverse().map((version) => line(version, model.default_version)), odd.map(oddLine))));
+}
+
+function line(version, answering) {
+  return el("tr", {},
+    el("th", { scope: "row" }, version.version),
+    el("td", {}, el("span", { class: `badge ${KINDS[version.state]}` }, WORDS[version.state])),
+    el("td", {}, version.device ?? "–"),
+    el("td", {}, bytes(version.bytes ?? NaN)),
+    el("td", { class: "nowrap" }, version.loaded === null ? "–" : moment(version.loaded)),
+    el("td", { class: "reason" }, version.reason ?? (version.version === answering ? "answers when no version is named" : "")));
+}
+
+function oddLine([text, reason]) {
+  return el("tr", {},
+    el("th", { scope: "row", class: "mono" }, text),
+    el("td", {}, el("span", { class: "badge warn" }, "no version")),
+    el("td", {}, "–"), el("td", {}, "–"), el("td", {}, "–"),
+    el("td", { class: "reason" }, reason));
+}

@@ -79,8 +79,8 @@ function facts(live, asked, loaded) {
     ["Version", live.version],
     ["Task", task(live)],
     ["Inputs", live.features === null ? "tensors" : count(live.features, "feature")],
-    ["Device", el("span", {}, live.device, el("span", { class: "muted" }, ` (asked: ${asked})`))],
-    ["Threads of a run", integer(live.threads)],
+    ["Device", el("span", {}, live.device, el("span", { class: "muted small under" }, `asked: ${asked}`))],
+    ["Threads", integer(live.threads)],
     ["Size", bytes(live.bytes)],
     ["Loaded", loaded],
   ];
@@ -90,8 +90,8 @@ function facts(live, asked, loaded) {
 
 function task({ task: kind, target, classes }) {
   if (kind === null) return el("span", { class: "muted" }, "not stated");
-  const what = classes === null ? "" : ` (${integer(classes)} classes)`;
-  return `${kind}: ${target}${what}`;
+  const what = classes === null ? target : `${target}, ${integer(classes)} classes`;
+  return [kind, el("span", { class: "muted small under" }, what)];
 }
 
 function whyNone(model) {

@@ -70,6 +70,7 @@ class Visit(Protocol):
         server: another one than that of all tests.
         refusals: whether the network may fail, which the browser tells in the console.
         draws: whether a section will be there.
+        clock: whether the page's clock stands still until the test moves it.
     """
 
     def __call__(
@@ -80,6 +81,7 @@ class Visit(Protocol):
         server: Server | None = None,
         refusals: bool = False,
         draws: bool = True,
+        clock: bool = False,
     ) -> Page: ...
 
 
@@ -95,6 +97,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
         server: Server | None = None,
         refusals: bool = False,
         draws: bool = True,
+        clock: bool = False,
     ) -> Page:
         context = browser.new_context(
             viewport={"width": look.width, "height": look.height},
@@ -110,6 +113,9 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
             if message.type in ("error", "warning") and not (refusals and _NETWORK in message.text):
                 wrong.append(f"{message.type}: {message.text}")
 
+        if clock:
+            page.clock.install(time=0)
+            page.clock.pause_at(1000)
         page.on("console", hear)
         page.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
         server = server or request.getfixturevalue("server")

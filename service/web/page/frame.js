@@ -51,6 +51,14 @@ export function offerKey(onclick) {
   button.onclick = onclick;
 }
 
+/** Let the first link of the page lead into the section: its address is no section's. */
+export function offerSkip() {
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    at("content").focus();
+  });
+}
+
 /** The button for the colour scheme: the system's, light, dark, and round again. */
 export function offerScheme() {
   const button = at("scheme");

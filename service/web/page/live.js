@@ -77,6 +77,8 @@ class Live {
 
   /** Ask again and again, each time when the answer before is there. */
   start() {
+    // Counted where tests see it: they turn the clock on when all of a turn is done.
+    this.state.dataset.turn = Number(this.state.dataset.turn ?? 0) + 1;
     this.timer = setTimeout(async () => {
       await this.look();
       if (!this.over) this.start();
@@ -108,25 +110,26 @@ class Live {
     this.charts.forEach((chart) => chart.show(points, last.time));
     this.phases.show(change);
     this.failures.show(change, last.all && pick(last.all, model));
-    this.tell(last, points.at(-1) ?? {}, model);
+    this.tell(last, points.at(-1) ?? {}, change, model);
     this.state.textContent = this.words(last);
   }
 
   words(last) {
     if (this.frozen) return "Paused. What happens meanwhile is kept.";
     if (last.all === null) return "The metrics cannot be read at the moment.";
-    return `Once a second from /metrics. Percentiles and means are those of the last ${WINDOW} s.`;
+    return `Once a second from /metrics. Numbers and percentiles are those of the last ${WINDOW} s.`;
   }
 
-  tell(last, point, model) {
+  tell(last, point, change, model) {
     const now = last.all && pick(last.all, model);
     const values = [
-      ["Requests per second", number(point.answered)],
+      ["Requests per second", rate(change?.answered, change)],
+      ["Rows per second", rate(change?.rows, change)],
       ["Median", duration(point.p50, 2)],
       ["99th percentile", duration(point.p99, 2)],
-      ["Requests since the start", integer(now?.answered ?? NaN)],
+      ["Requests so far", integer(now?.answered ?? NaN)],
       ["Requests that wait", integer(now?.waiting ?? NaN)],
-      ["CPU", Number.isFinite(point.cpu) ? `${number(point.cpu, 2)} cores` : "–"],
+      ["CPU", Number.isFinite(point.cpu) ? `${point.cpu.toFixed(2)} cores` : "–"],
       ["Memory", bytes(last.memory ?? NaN)],
     ];
     clear(this.tiles, values.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -140,4 +143,8 @@ class Live {
     clear(this.select, all.map((name) => el("option", { value: name }, name || "All models")));
     this.select.value = chosen;
   }
+}
+
+function rate(count, change) {
+  return number(count / change?.seconds);
 }

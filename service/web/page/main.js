@@ -7,7 +7,7 @@ import { Catalogue, whyNot } from "./catalogue.js";
 import { clear, el } from "./dom.js";
 import * as file from "./file.js";
 import * as folding from "./folding.js";
-import { offerKey, offerScheme, picker, showBanner, showState, showTabs, toast } from "./frame.js";
+import { offerKey, offerScheme, offerSkip, picker, showBanner, showState, showTabs, toast } from "./frame.js";
 import { askKey, storedKey } from "./key.js";
 import * as live from "./live.js";
 import * as models from "./models.js";
@@ -30,6 +30,7 @@ class Page {
 
   async start() {
     offerScheme();
+    offerSkip();
     addEventListener("hashchange", () => this.open());
     this.catalogue.watch(() => this.refresh());
     showTabs(this.links(), null);
@@ -53,7 +54,7 @@ class Page {
     this.end();
     this.frame(section);
     const root = el("div", { class: "stack", "data-section": section, "aria-busy": "true" });
-    this.pick = el("div", { class: "pick", hidden: !OF_A_MODEL.has(section) });
+    this.pick = el("div", { hidden: !OF_A_MODEL.has(section) });
     this.offer();
     clear(this.content, this.pick, root);
     const leave = await this.draw(SECTIONS[section], root);
@@ -118,7 +119,7 @@ class Page {
   }
 
   offer() {
-    clear(this.pick, picker(this.catalogue.index, this.chosen, (name) => this.choose(name)));
+    if (!this.pick.hidden) clear(this.pick, picker(this.catalogue.index, this.chosen, (name) => this.choose(name)));
   }
 
   warn(section) {

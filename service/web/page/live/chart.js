@@ -7,6 +7,7 @@ import { linear, pieces, ticks } from "./scale.js";
 const HEIGHT = 168;
 const EDGE = { top: 10, right: 8, bottom: 24, left: 64 };
 const AGES = [120, 90, 60, 30, 0];
+const NARROW = 400;
 
 export class Chart {
   /**
@@ -50,7 +51,7 @@ export class Chart {
     this.x = x;
     clear(this.drawing,
       marks.map((mark) => this.row(mark, y(mark), width)),
-      AGES.map((age) => this.column(age, x(this.now - age))),
+      AGES.filter((_, index) => width >= NARROW || index % 2 === 0).map((age) => this.column(age, x(this.now - age))),
       this.stacked ? this.areas(x, y) : this.lines(x, y),
       this.pointer(x));
     this.tell();

@@ -44,10 +44,10 @@ export class History {
     });
   }
 
-  /** What happened within the window that ends with a sample; null when nothing is known. */
-  window(model, index = this.samples.length - 1) {
-    const start = this.windowStart(index);
-    return start && happened(start, this.samples[index], model);
+  /** What happened within the window that ends now, and in how many seconds; null when nothing is known. */
+  window(model) {
+    const start = this.windowStart(this.samples.length - 1);
+    return start && happened(start, this.last, model);
   }
 
   /** The oldest sample within the window that ends with one, if all between them have answers. */
@@ -66,7 +66,7 @@ function point(sample, before, start, model) {
   const { time } = sample;
   const change = happened(before, sample, model);
   if (change === null) return { time };
-  const seconds = time - before.time;
+  const { seconds } = change;
   const recent = (start && happened(start, sample, model)) ?? change;
   const request = recent.times.request;
   return {
@@ -84,7 +84,8 @@ function point(sample, before, start, model) {
 
 function happened(before, after, model) {
   if (!before.all || !after.all) return null;
-  return between(pick(before.all, model), pick(after.all, model));
+  const change = between(pick(before.all, model), pick(after.all, model));
+  return change && { ...change, seconds: after.time - before.time };
 }
 
 function first(found, name) {

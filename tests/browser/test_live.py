@@ -56,6 +56,7 @@ def test_two_minutes_of_load_look_right(visit: Visit, own: Server, look: Look) -
     tick(page)
     shoot(page, look, "live-busy")
     assert overflow(page) == 0
+    page.clock.resume()
     assert faults(page) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +37,14 @@ class Look:
 
 WIDE = Look("light", 1280, 900)
 LOOKS = (WIDE, Look("dark", 1280, 900), Look("light", 375, 812), Look("dark", 375, 812))
+
+
+def every_look(page: Page) -> Iterator[Look]:
+    """Give an open window one look after the other."""
+    for look in LOOKS:
+        page.set_viewport_size({"width": look.width, "height": look.height})
+        page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")
+        yield look
 
 
 def shoot(page: Page, look: Look, name: str) -> None:

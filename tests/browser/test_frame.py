@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests import graphs
 from tests.browser.conftest import Visit, demo_models, drawn
-from tests.browser.looks import WIDE, Look, faults, overflow, shoot
+from tests.browser.looks import WIDE, Look, every_look, faults, overflow, shoot
 from tests.processes import serve
 
 KEY = "a-key-that-is-long-enough"
@@ -34,16 +34,17 @@ def test_the_tabs_open_the_sections(visit: Visit) -> None:
         expect(link).to_have_attribute("aria-current", "page")
 
 
-def test_a_server_that_goes_and_comes_is_told(visit: Visit, tmp_path: Path, look: Look) -> None:
+def test_a_server_that_goes_and_comes_is_told(visit: Visit, tmp_path: Path) -> None:
     folder = demo_models(tmp_path)
     with serve(folder) as server:
-        page = visit("", look, server=server, refusals=True)
+        page = visit("", server=server, refusals=True)
         expect(page.get_by_text("connected", exact=True)).to_be_visible()
     banner = page.get_by_role("alert")
     expect(banner).to_contain_text("The server does not answer.")
     expect(page.get_by_text("no connection")).to_be_visible()
-    shoot(page, look, "server-gone")
-    assert faults(page) == []
+    for look in every_look(page):
+        shoot(page, look, "server-gone")
+        assert faults(page) == []
     with serve(folder, "--port", server.address.rpartition(":")[2]):
         expect(page.get_by_text("connected", exact=True)).to_be_visible()
         expect(banner).to_be_empty()
@@ -68,14 +69,16 @@ def test_a_model_that_the_server_does_not_know_is_told(visit: Visit) -> None:
     expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_key_is_asked_for_once_and_kept_for_the_tab(visit: Visit, tmp_path: Path, look: Look) -> None:
+def test_a_key_is_asked_for_once_and_kept_for_the_tab(visit: Visit, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text(f"{KEY}\n")
     with serve(demo_models(tmp_path / "models"), "--api-key-file", str(keys)) as server:
-        page = visit("", look, server=server, refusals=True, draws=False)
+        page = visit("", server=server, refusals=True, draws=False)
         dialog = page.get_by_role("dialog", name="API key")
-        shoot(page, look, "key")
-        assert faults(page) == []
+        expect(dialog).to_be_visible()
+        for look in every_look(page):
+            shoot(page, look, "key")
+            assert faults(page) == []
         dialog.get_by_label("Key", exact=True).fill("not-the-right-key")
         dialog.get_by_role("button", name="Use this key").click()
         expect(dialog).to_contain_text("does not know this key")

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests import graphs
 from tests.browser.conftest import Visit, demo_models
-from tests.browser.looks import Look, faults, overflow, shoot
+from tests.browser.looks import every_look, faults, overflow, shoot
 from tests.processes import Server, serve
 
 
@@ -34,8 +34,8 @@ def own(folder: Path) -> Iterator[Server]:
         yield server
 
 
-def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, own: Server, look: Look) -> None:
-    page = visit("#/models", look, server=own)
+def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, own: Server) -> None:
+    page = visit("#/models", server=own)
     digits = page.get_by_role("article", name="Model digits")
     expect(digits).to_contain_text("default")
     expect(digits).to_contain_text("64 features")
@@ -50,9 +50,10 @@ def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, own: Server,
     expect(digits).to_contain_text("pixel_7_7")
     expect(page.get_by_role("article", name="Model tensors<b>")).to_contain_text("any × 2 × 2")
     expect(page.get_by_role("article", name="Model visits")).to_contain_text("Oslo, Köln, 北京")
-    shoot(page, look, "models-trouble")
-    assert overflow(page) == 0
-    assert faults(page) == []
+    for look in every_look(page):
+        shoot(page, look, "models-trouble")
+        assert overflow(page) == 0
+        assert faults(page) == []
 
 
 def test_it_follows_models_that_come_change_and_go(visit: Visit, own: Server, folder: Path) -> None:
@@ -69,12 +70,13 @@ def test_it_follows_models_that_come_change_and_go(visit: Visit, own: Server, fo
     expect(digits.locator("details")).to_have_attribute("open", "")
 
 
-def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path, look: Look) -> None:
+def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path) -> None:
     with serve(tmp_path) as server:
-        page = visit("", look, server=server)
+        page = visit("", server=server)
         expect(page.get_by_text("foldserve train --dataset digits")).to_be_visible()
-        shoot(page, look, "models-none")
-        assert faults(page) == []
+        for look in every_look(page):
+            shoot(page, look, "models-none")
+            assert faults(page) == []
 
 
 def test_one_of_many_models_is_found_by_its_name(visit: Visit, tmp_path: Path) -> None:

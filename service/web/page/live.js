@@ -123,8 +123,8 @@ class Live {
   tell(last, point, change, model) {
     const now = last.all && pick(last.all, model);
     const values = [
-      ["Requests per second", rate(change?.answered, change)],
-      ["Rows per second", rate(change?.rows, change)],
+      ["Requests / s", rate(change?.answered, change)],
+      ["Rows / s", rate(change?.rows, change)],
       ["Median", duration(point.p50, 2)],
       ["99th percentile", duration(point.p99, 2)],
       ["Requests so far", integer(now?.answered ?? NaN)],

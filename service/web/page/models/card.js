@@ -67,10 +67,11 @@ function badge(model, live) {
     const loading = model.versions.some((version) => version.state === "LOADING");
     return el("span", { class: loading ? "badge warn" : "badge bad" }, loading ? "loading" : "not live");
   }
-  const trouble = model.versions.some((version) => version.reason && version.version >= live.version);
+  const isTrouble = ({ version, reason, features }) =>
+    reason !== null && (version > live.version || (version === live.version && features !== null));
   return [
     el("span", { class: "badge good" }, "live"),
-    trouble && el("span", { class: "badge warn" }, "see its versions"),
+    model.versions.some(isTrouble) && el("span", { class: "badge warn" }, "see its versions"),
   ];
 }
 

@@ -9,9 +9,11 @@ const WORDS = { READY: "live", LOADING: "loading", UNLOADING: "leaving", UNAVAIL
 /** The table, or null. */
 export function versions(model) {
   const odd = Object.entries(model.odd).filter(([text]) => text !== "");
-  const plain = model.versions.length < 2 && model.versions.every(({ reason }) => reason === null);
+  // Of a single version that is not live the card tells all.
+  const told = model.default_version === null || model.versions.every(({ reason }) => reason === null);
+  const plain = model.versions.length < 2 && told;
   if (plain && odd.length === 0) return null;
-  const headings = ["Version", "State", "Device", "Size", "Loaded", "Why not, or what is to be known"];
+  const headings = ["Version", "State", "Device", "Size", "Loaded", "Remarks"];
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Versions of ${model.name}` },
     el("table", { class: "data" },
       el("thead", {}, el("tr", {}, headings.map((text) => el("th", { scope: "col" }, text)))),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -74,6 +75,7 @@ async def part(request: Request, name: str) -> Response:
     return _answer(request, name)
 
 
+@cache
 def parts() -> frozenset[str]:
     """The files of the page, by their paths below its folder."""
     return frozenset(_walk(_root(), ""))

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[3]
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
-IMPORT = re.compile(r'^(?:import|export) [^"]*?from "(\./[^"]+|\.\./[^"]+)"|import\("([^"]+)"\)', re.MULTILINE)
+IMPORT = re.compile(
+    r'^(?:import|export) [^"]*?from "(\./[^"]+|\.\./[^"]+)"|import\("([^"]+)"\)', re.MULTILINE
+)
 
 
 async def test_a_browser_gets_the_page_with_a_policy_that_allows_this_server_alone(
@@ -138,7 +140,9 @@ def test_nothing_is_ever_parsed_as_html_or_styled_in_the_markup() -> None:
 
 
 def test_the_wheel_holds_the_page() -> None:
-    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
     assert "service" in target["packages"]
     assert not {"exclude", "include", "only-include"} & set(target)
     ignored = (ROOT / ".gitignore").read_text().splitlines()

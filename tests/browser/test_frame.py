@@ -132,6 +132,20 @@ def test_the_keyboard_reaches_the_content_past_the_frame(visit: Visit) -> None:
     assert page.evaluate("document.querySelector('#content').contains(document.activeElement)")
 
 
+def test_the_focus_stays_where_a_section_or_a_model_was_chosen(visit: Visit) -> None:
+    page = visit("#/models")
+    tab = page.locator("#tabs").get_by_role("link", name="Folding")
+    tab.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator('[data-section="folding"]')).to_be_visible()
+    expect(tab).to_be_focused()
+    choice = page.get_by_label("Model", exact=True)
+    choice.focus()
+    choice.select_option("diabetes")
+    expect(page).to_have_url(re.compile("#/folding/diabetes$"))
+    expect(choice).to_be_focused()
+
+
 def test_nothing_of_a_name_becomes_html(visit: Visit, tmp_path: Path) -> None:
     name = "<img src=x onerror=alert(1)>"
     graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, name)

@@ -150,7 +150,7 @@ def test_a_restart_leaves_a_gap_and_no_false_numbers(visit: Visit, tmp_path: Pat
         ask(server, requests=9)
         tick(page)
     tick(page)
-    expect(page.get_by_text("The metrics cannot be read at the moment.")).to_be_visible()
+    expect(page.get_by_text("The metrics cannot be read: The server does not answer.")).to_be_visible()
     with serve(folder, "--port", server.address.rpartition(":")[2]) as server:
         tick(page, 2)
         requests = page.get_by_role("img", name="Requests per second")

@@ -8,9 +8,15 @@ const STORE = "foldserve.scheme";
 
 /** The tabs; `links` are pairs of address and title, and `current` is the address of the open one. */
 export function showTabs(links, current) {
-  const tabs = links.map(([href, title]) =>
-    el("a", { href, "aria-current": href === current ? "page" : null }, title));
-  clear(at("tabs"), tabs);
+  const tabs = at("tabs");
+  // Made once: the one that was used to come here keeps the focus.
+  if (tabs.childElementCount === 0) tabs.append(...links.map(([, title]) => el("a", {}, title)));
+  links.forEach(([href], index) => {
+    const tab = tabs.children[index];
+    tab.setAttribute("href", href);
+    if (href === current) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  });
 }
 
 /** A choice of the models for a section that is of one; null when there is no choice. */

@@ -54,9 +54,11 @@ class Page {
     this.end();
     this.frame(section);
     const root = el("div", { class: "stack", "data-section": section, "aria-busy": "true" });
+    const wasChoosing = this.pick?.contains(document.activeElement);
     this.pick = el("div", { hidden: !OF_A_MODEL.has(section) });
     this.offer();
     clear(this.content, this.pick, root);
+    if (wasChoosing) this.pick.querySelector("select")?.focus();
     const leave = await this.draw(SECTIONS[section], root);
     root.removeAttribute("aria-busy");
     // Another section may have been opened while this one was drawn.

@@ -15,7 +15,8 @@ export function number(value, digits = 3) {
   const size = Math.abs(value);
   if (size >= 10 ** Math.max(digits, 5)) return size < 1e15 ? integer(value) : scientific(value, digits);
   if (size < 1e-4) return scientific(value, digits);
-  return String(Number(value.toPrecision(digits)));
+  const rounded = Number(value.toPrecision(digits));
+  return size >= 1e4 && Number.isInteger(rounded) ? integer(rounded) : String(rounded);
 }
 
 /** A share of one: 97.3 %. */

@@ -13,7 +13,7 @@ export function versions(model) {
   const told = model.default_version === null || model.versions.every(({ reason }) => reason === null);
   const plain = model.versions.length < 2 && told;
   if (plain && odd.length === 0) return null;
-  const headings = ["Version", "State", "Device", "Size", "Loaded", "Remarks"];
+  const headings = ["Version", "State", "Remarks", "Device", "Size", "Loaded"];
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Versions of ${model.name}` },
     el("table", { class: "data" },
       el("thead", {}, el("tr", {}, headings.map((text) => el("th", { scope: "col" }, text)))),
@@ -24,16 +24,16 @@ function line(version, answering) {
   return el("tr", {},
     el("th", { scope: "row" }, version.version),
     el("td", {}, el("span", { class: `badge ${KINDS[version.state]}` }, WORDS[version.state])),
+    el("td", { class: "reason" }, version.reason ?? (version.version === answering ? "answers when no version is named" : "")),
     el("td", {}, version.device ?? "–"),
     el("td", {}, bytes(version.bytes ?? NaN)),
-    el("td", { class: "nowrap" }, version.loaded === null ? "–" : moment(version.loaded)),
-    el("td", { class: "reason" }, version.reason ?? (version.version === answering ? "answers when no version is named" : "")));
+    el("td", { class: "nowrap" }, version.loaded === null ? "–" : moment(version.loaded)));
 }
 
 function oddLine([text, reason]) {
   return el("tr", {},
     el("th", { scope: "row", class: "mono" }, text),
     el("td", {}, el("span", { class: "badge warn" }, "no version")),
-    el("td", {}, "–"), el("td", {}, "–"), el("td", {}, "–"),
-    el("td", { class: "reason" }, reason));
+    el("td", { class: "reason" }, reason),
+    el("td", {}, "–"), el("td", {}, "–"), el("td", {}, "–"));
 }

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean chromium test-browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,14 @@ coverage: .venv/installed ## the same with branch coverage, also of the processe
 	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term
 
 test: lint types imports unit ## every check that CI runs
+
+CHROMIUM ?= /usr/bin/chromium
+chromium:
+	@test -x $(CHROMIUM) || { echo "there is no browser at $(CHROMIUM): apt-get install chromium, or make test-browser CHROMIUM=…"; exit 1; }
+
+test-browser: chromium .venv/installed ## the page in a real browser; needs Chromium; pictures in build/screenshots
+	@rm -rf build/screenshots
+	CHROMIUM=$(CHROMIUM) $(BIN)/pytest -q tests/browser
 
 SOAK_SECONDS ?= 600
 soak: .venv/installed ## ten minutes of load, swaps, killed workers and hung-up clients; lost must be 0

@@ -32,7 +32,7 @@ from benchmarks.serving_peers import BARE, Running  # noqa: E402
 
 LOADS = (("1 row, one connection", 1, 1), ("1 row", 1, 16), ("256 rows", 256, 16))
 SAMPLES = 4999  # a second; no divisor of the clocks that a server has
-# A library's name, or the beginning of a function's in it, and what it does for a request; the first that fits.
+# A library and the beginning of a function in it, and what it does for a request; the first that fits counts.
 PARTS = (
     ("[kernel.kallsyms]", "", "kernel: sockets, switches"),
     ("onnxruntime_pybind11_state", "Mlas", "onnxruntime: products and activations"),

@@ -31,6 +31,7 @@ from service.routes import (
     oip_config,
     oip_repository,
     oip_settings,
+    page,
 )
 from service.routes.gate import WATCH
 from service.routes.metrics import metrics_route
@@ -95,7 +96,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         UnknownModel: the default model named is not in the folder.
         UnreadableKeys: the file of API keys is not in order.
     """
-    device, _ = choose_device(settings.device)
+    device, why = choose_device(settings.device)
     app = FastAPI(
         title="foldserve",
         version=__version__,
@@ -119,6 +120,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
     labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
     app.state.labels = labels
+    app.state.device_reason = why
     host = Host(
         device=device,
         executor=app.state.executor,
@@ -150,6 +152,8 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.include_router(documentation.router)
+    if settings.page:
+        app.include_router(page.router)
     app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]
     if settings.metrics_port is None:
         app.router.routes.append(metrics_route(app.state.ledger, app.state.labels))

@@ -113,6 +113,7 @@ class ServedModel:
 
     Args:
         counters: where it counts; by default a block of its own in the host's ledger.
+        size: the bytes of its files, where somebody has added them up.
 
     Raises:
         UnreadableModel: the file, its metadata or its golden rows are not in order.
@@ -125,9 +126,11 @@ class ServedModel:
         path: Path,
         host: Host | None = None,
         counters: Counters | None = None,
+        size: int | None = None,
     ) -> None:
         self.name = name
         self.version = version
+        self.size = size
         self.loaded = datetime.now(UTC)
         self.host = host = host or Host()
         self.session = Session(path, host.device, Tuning(tf32=host.tf32))

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     repository_api: bool = False
     """Let clients load and unload models over HTTP and gRPC."""
 
+    page: bool = True
+    """Serve the page for people at `/`."""
+
     host: str = "127.0.0.1"
     """The address to listen on."""
 

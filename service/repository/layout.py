@@ -45,6 +45,11 @@ class Candidate:
         """Whether there is no model file at all."""
         return self.fault == ABSENT
 
+    @property
+    def size(self) -> int:
+        """The bytes of its files."""
+        return sum(size for _, size, _, _ in self.fingerprint)
+
 
 ABSENT = Fault("there is no such file")
 

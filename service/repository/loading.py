@@ -104,7 +104,7 @@ class Loader:
             return Refused(*candidate.fault)
         try:
             counters = self.counters(name, version)
-            model = ServedModel(name, version, candidate.path, self._host, counters)
+            model = ServedModel(name, version, candidate.path, self._host, counters, candidate.size)
             return model if _is_unchanged(candidate) else Refused(CHANGED)
         except UnreadableModel as error:
             return Refused(error.reason, error.stage)

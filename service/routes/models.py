@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from service.errors import UnknownModel, UnsupportedSignature
-from service.metadata import ModelMetadata
+from service.metadata import ModelMetadata, Task
 from service.model import ServedModel
 from service.repository import Refused, Repository, Version
 from service.repository.index import Index, State
@@ -31,6 +32,15 @@ class VersionState(BaseModel):
     threads: int | None = None
     """How many threads one run may use."""
     loaded: datetime | None = None
+    bytes: int | None = None
+    """The size of its files."""
+    task: Task | None = None
+    """None for a model that says nothing about itself."""
+    target: str | None = None
+    classes: int | None = None
+    """How many classes it tells apart."""
+    features: int | None = None
+    """How many values a row of /predict holds; None when /predict does not take it or leaves that open."""
 
 
 class ModelState(BaseModel):
@@ -52,6 +62,8 @@ class ModelIndex(BaseModel):
     device_asked: str
     device: str
     """Where models run."""
+    device_reason: str
+    """Why there, in words."""
     models: list[ModelState]
 
 
@@ -82,6 +94,7 @@ async def all_models(request: Request) -> ModelIndex:
         default_model=index.default,
         device_asked=request.app.state.settings.device,
         device=repository.host.device,
+        device_reason=request.app.state.device_reason,
         models=[_state(index, name) for name in index.names],
     )
 
@@ -125,7 +138,23 @@ def _version(number: int, found: Version, note: str | None) -> VersionState:
         provider=found.session.provider,
         threads=found.session.tuning.threads,
         loaded=found.loaded,
+        bytes=found.size,
+        features=_width(found),
+        **_claims(found.metadata),
     )
+
+
+def _claims(metadata: ModelMetadata | None) -> dict[str, Any]:
+    """What a model says that it predicts."""
+    if metadata is None:
+        return {}
+    classes = len(metadata.classes) if metadata.classes is not None else None
+    return {"task": metadata.task, "target": metadata.target, "classes": classes}
+
+
+def _width(model: ServedModel) -> int | None:
+    signature = _signature(model)
+    return signature.width if signature else None
 
 
 def _door_reason(model: ServedModel) -> str | None:

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service.routes.gate import Gate
 from service.routes.guard import OPEN_PATHS, Answer, Guard
 from service.routes.metrics import PATH as METRICS
+from service.routes.page import open_paths
 from service.settings import Settings
 
 UNOBSERVED = (*OPEN_PATHS, METRICS)
@@ -34,9 +35,9 @@ _CORS: dict[str, Any] = {
 def surround(app: Starlette, state: State, answer: Answer) -> None:
     """Add them; `answer` tells an error to the caller."""
     settings: Settings = state.settings
-    open_paths = OPEN_PATHS | {METRICS} if settings.metrics_open else OPEN_PATHS
+    unlocked = OPEN_PATHS | open_paths(settings) | ({METRICS} if settings.metrics_open else set())
     # The last that is added is the outermost.
-    app.add_middleware(Guard, keys=state.keys, open_paths=open_paths, answer=answer)
+    app.add_middleware(Guard, keys=state.keys, open_paths=unlocked, answer=answer)
     if origins := [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]:
         # Around the guard: a browser asks beforehand without a key.
         app.add_middleware(CORSMiddleware, allow_origins=origins, **_CORS)

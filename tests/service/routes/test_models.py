@@ -21,11 +21,15 @@ async def test_the_index_says_what_serves_and_why_the_rest_does_not(tmp_path: Pa
         index = (await client.get("/models")).json()
     assert index["default_model"] is None
     assert (index["device_asked"], index["device"]) == ("auto", "cpu")
+    assert index["device_reason"].startswith("auto: ")
     versions = {model["name"]: model["versions"][0] for model in index["models"]}
     assert versions["sound"]["state"] == "READY"
     assert versions["sound"]["provider"] == "CPUExecutionProvider"
     assert versions["sound"]["threads"] == 1
     assert versions["drifted"]["state"] == "UNAVAILABLE"
+    assert versions["sound"]["bytes"] == (tmp_path / "sound" / "1" / "model.onnx").stat().st_size
+    assert (versions["sound"]["features"], versions["sound"]["task"]) == (2, None)
+    assert versions["text"]["features"] is None
     assert "golden rows are off by" in versions["drifted"]["reason"]
     assert versions["text"]["state"] == "READY"
     assert "one 2-D input or one input per column" in versions["text"]["reason"]
@@ -42,6 +46,8 @@ async def test_a_model_tells_its_features_and_metadata(tmp_path: Path, serving: 
     assert detail["features"] == ["f0", "f1"]
     assert detail["metadata"] == document.model_dump(mode="json")
     assert detail["default_version"] == 1
+    said = {key: detail["versions"][0][key] for key in ("task", "target", "classes", "features")}
+    assert said == {"task": "classification", "target": "kind", "classes": 2, "features": 2}
 
 
 async def test_a_model_that_does_not_serve_still_has_a_page(tmp_path: Path, serving: Serving) -> None:

@@ -1,7 +1,7 @@
 """The outline of an ONNX file: its operations in order, without their numbers.
 
-Only the wire format of protobuf is read, and tensors are stepped over, so that a file of any size costs a few
-milliseconds and neither onnx nor a session. What is computed from constants alone is part of whatever uses it.
+Only the wire format of protobuf is read, and tensors are stepped over, so that a file of any size costs a
+few milliseconds and neither onnx nor a session. What is computed from constants alone is part of whatever uses it.
 """
 
 from __future__ import annotations
@@ -112,21 +112,17 @@ class _Outline:
 
     def read(self, graph: memoryview) -> tuple[Layer, ...]:
         """All layers."""
-        inputs, outputs, nodes = [], [], []
+        parts: dict[int, list[memoryview]] = {}
         for number, value in _fields(graph):
-            if number == _STORED:
-                name, constant = _tensor(_bytes(value))
-                self._constants[name] = constant
-            elif number == _NODE:
-                nodes.append(_node(_bytes(value)))
-            elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
-                (inputs if number == _GRAPH_INPUT else outputs).append(_declared(_bytes(value)))
-        for name in inputs:
+            if number in (_STORED, _NODE, _GRAPH_INPUT, _GRAPH_OUTPUT):
+                parts.setdefault(number, []).append(_bytes(value))
+        self._constants = dict(map(_tensor, parts.get(_STORED, ())))
+        for name in map(_declared, parts.get(_GRAPH_INPUT, ())):
             if name not in self._constants:
                 self._add([name], Layer(name=name, kind="Input"))
-        for node in nodes:
+        for node in map(_node, parts.get(_NODE, ())):
             self._take(node)
-        for name in outputs:
+        for name in map(_declared, parts.get(_GRAPH_OUTPUT, ())):
             self._add([], Layer(name=name, kind="Output", inputs=self._sources([name])))
         return tuple(self._layers)
 

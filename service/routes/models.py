@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from service.errors import ModelUnavailable, UnknownModel, UnsupportedSignature
-from service.metadata import ModelMetadata, Task
+from service.metadata import Layer, ModelMetadata, Task
 from service.model import ServedModel
+from service.outline import outline_of, unfolded
 from service.repository import Refused, Repository, Version
 from service.repository.index import Index, State
 from service.signature import Signature

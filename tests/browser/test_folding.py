@@ -37,9 +37,7 @@ def test_it_shows_both_graphs_the_fates_and_the_certificate(visit: Visit) -> Non
 
 
 def test_a_file_of_others_shows_the_graph_that_runs(visit: Visit, tmp_path: Path) -> None:
-    graphs.put(
-        graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4"), softmax=True), tmp_path, "<b>other</b>"
-    )
+    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4"), softmax=True), tmp_path, "<b>other")
     with serve(tmp_path) as server:
         page = visit("#/folding", server=server)
         expect(page.get_by_role("main")).to_contain_text("a file that foldserve did not write")

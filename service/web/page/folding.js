@@ -11,10 +11,12 @@ export async function render(root, { server, model }) {
     clear(root, el("h1", {}, title), el("p", { class: "note" }, "No model is served yet."));
     return () => {};
   }
-  const [{ metadata, default_version: version }, graphs] = await Promise.all([
-    server.model(model),
-    server.json(`models/${encodeURIComponent(model)}/graph`),
-  ]);
+  const { metadata, default_version: version } = await server.model(model);
+  if (version === null) {
+    clear(root, el("h1", {}, title), el("p", { class: "note" }, `No version of ${model} is live, so there is no graph to show.`));
+    return () => {};
+  }
+  const graphs = await server.json(`models/${encodeURIComponent(model)}/graph`);
   const folding = metadata?.folding ?? null;
   clear(root,
     el("div", { class: "heading" }, el("div", {}, el("h1", {}, "What was folded"), el("p", {}, lead(folding, model, version)))),

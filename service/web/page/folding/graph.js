@@ -5,9 +5,9 @@ import { el, svg } from "../dom.js";
 import { integer } from "../format.js";
 import { rows as rowsOf } from "./rows.js";
 
-const WIDTH = 380;
-const LEFT = 28;
-const BOX = 268;
+const LEFT = 22;
+const NARROW = { box: 236, width: 322, reach: 56 };
+const WIDE = { box: 340, width: 450, reach: 80 };
 const HEIGHT = 38;
 const STEP = 58;
 const MOST = 300;
@@ -18,16 +18,17 @@ const MOST = 300;
  * @param after the graph after, for its counts.
  */
 export function graph(layers, entries, role, after = null) {
+  const size = innerWidth < 520 ? NARROW : WIDE;
   const shown = layers.slice(0, MOST);
   const rows = rowsOf(shown, entries, role, after);
   const height = rows.length * STEP - (STEP - HEIGHT) + 4;
   const drawing = svg("svg", {
-    class: `fold-graph ${role}`, viewBox: `0 0 ${WIDTH} ${height}`, width: WIDTH, height, role: "img", "aria-label": summary(rows, role),
+    class: `fold-graph ${role}`, viewBox: `0 0 ${size.width} ${height}`, width: size.width, height, role: "img", "aria-label": summary(rows, role),
   },
   svg("defs", {}, marker(role)),
   edges(rows, role),
-  rows.map((row, place) => (row.gone ? arrow(row, place, role) : null)),
-  rows.map((row, place) => box(row, place, role)));
+  rows.map((row, place) => (row.gone ? arrow(row, place, role, size) : null)),
+  rows.map((row, place) => box(row, place, role, size)));
   const rest = layers.length - shown.length;
   return el("div", { class: "fold-frame", tabindex: "0", role: "region", "aria-label": `Graph, ${role}` },
     drawing, rest > 0 && el("p", { class: "muted small" }, `and ${integer(rest)} more layers`));
@@ -36,15 +37,18 @@ export function graph(layers, entries, role, after = null) {
 const top = (place) => place * STEP + 2;
 const middle = (place) => top(place) + HEIGHT / 2;
 
-function box(row, place, role) {
+function box(row, place, role, { box: width }) {
   const faded = row.gone && role === "after";
   const kind = ["fold-box", row.kindClass, faded && "faded", row.takes && role === "after" && "taker"].filter(Boolean).join(" ");
+  // About the widths of letters: a name has what its kind leaves.
+  const operator = cut(row.kind, 20);
+  const room = Math.max(Math.floor((width - 40 - operator.length * 7.4) / 7.6), 6);
   return svg("g", { class: kind, style: { "--turn": place } },
     svg("title", {}, row.title),
-    svg("rect", { x: LEFT, y: top(place), width: BOX, height: HEIGHT, rx: 5 }),
-    svg("text", { class: "name", x: LEFT + 12, y: top(place) + (row.note ? 16 : 23) }, cut(row.name, 27)),
-    row.note && svg("text", { class: "sub", x: LEFT + 12, y: top(place) + 30 }, cut(row.note, 40)),
-    svg("text", { class: "kind", x: LEFT + BOX - 12, y: top(place) + (row.note ? 16 : 23), "text-anchor": "end" }, cut(row.kind, 18)));
+    svg("rect", { x: LEFT, y: top(place), width, height: HEIGHT, rx: 5 }),
+    svg("text", { class: "name", x: LEFT + 12, y: top(place) + (row.note ? 16 : 23) }, cut(row.name, room)),
+    row.note && svg("text", { class: "sub", x: LEFT + 12, y: top(place) + 30 }, cut(row.note, Math.floor(width / 6.6))),
+    svg("text", { class: "kind", x: LEFT + width - 12, y: top(place) + (row.note ? 16 : 23), "text-anchor": "end" }, operator));
 }
 
 function edges(rows, role) {
@@ -68,10 +72,10 @@ function aside(source, place) {
 }
 
 /** From what was folded to the layer that took it, on the right. */
-function arrow(row, place, role) {
-  const x = LEFT + BOX;
+function arrow(row, place, role, size) {
+  const x = LEFT + size.box;
   return row.into.map((target) => {
-    const reach = Math.min(18 + Math.abs(target - place) * 14, 72);
+    const reach = Math.min(18 + Math.abs(target - place) * 14, size.reach);
     const end = middle(target) + (target < place ? 8 : -8);
     return svg("path", {
       class: "fold-arrow", "marker-end": `url(#fold-tip-${role})`,
@@ -92,5 +96,6 @@ function summary(rows, role) {
 }
 
 function cut(text, most) {
-  return text.length > most ? `${text.slice(0, most / 2 - 1)}…${text.slice(-(most / 2 - 1))}` : text;
+  const half = Math.floor((most - 1) / 2);
+  return text.length > most ? `${text.slice(0, half)}…${text.slice(-half)}` : text;
 }

@@ -54,7 +54,7 @@ function fates({ entries }) {
   return el("section", { class: "panel stack" },
     el("h2", {}, "What became of each"),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What became of each normalisation" },
-      el("table", { class: "data" },
+      el("table", { class: "data fold-fates" },
         el("thead", {}, el("tr", {}, ["Normalisation", "Kind", "Channels", "Went", "How"].map((name) =>
           el("th", { scope: "col", class: name === "Channels" ? "number" : null }, name)))),
         el("tbody", {}, entries.map((entry) => el("tr", {},

@@ -1,7 +1,7 @@
 """Folding a file that a client sent: in a process of its own, which has a limit on time and memory.
 
-What folds is `training.folding.uploaded`, started by name: the service itself imports neither it nor onnx. The
-file goes in through a pipe and the report comes out through one; nothing is written anywhere.
+What folds is `training.folding.uploaded`, started by name: the service itself imports neither it nor onnx.
+The file goes in through a pipe and the report comes out through one; nothing is written anywhere.
 """
 
 from __future__ import annotations

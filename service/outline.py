@@ -1,7 +1,7 @@
 """The outline of an ONNX file: its operations in order, without their numbers.
 
 Only the wire format of protobuf is read, and tensors are stepped over, so that a file of any size costs a
-few milliseconds and neither onnx nor a session. What is computed from constants alone is part of what uses it.
+few milliseconds and neither onnx nor a session. What is computed from constants alone belongs to its user.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ async def test_a_file_is_told_what_became_of_its_normalisations(tmp_path: Path, 
         assert [layer["name"] for layer in report["before"]] == ["x", "dense", "norm", "y"]
         assert [layer["kind"] for layer in report["after"]] == ["Input", "Gemm", "Output"]
         left = await client.post("/fold", content=with_norm(used_twice=True).SerializeToString())
-        assert left.json()["entries"][0]["reason"] == "linear-output-also-used"
+        assert left.json()["entries"][0]["reason"] == "graph-output"
         assert (await client.get("/models")).json()["models"] == []
     assert list(tmp_path.iterdir()) == []
 

@@ -116,7 +116,7 @@ def test_wrong_columns_and_files_are_named(visit: Visit) -> None:
 def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
     page = visit("#/file/diabetes")
     waiting: list[Route] = []
-    page.route("**/predict", waiting.append)
+    page.route("**/predict", lambda route: waiting.append(route))
     page.evaluate(_DROP, ["rows.csv", rows(5).write_csv()])
     expect(page.get_by_role("progressbar", name="Progress of rows.csv")).to_be_visible()
     for look in every_look(page):

@@ -31,9 +31,12 @@ export class Run {
     return (performance.now() - this.begun) / 1000;
   }
 
-  tell({ share, rows }) {
-    if (share === null) return;
+  tell({ share, rows, uploaded }) {
     this.bar.value = Math.min(share, 1);
+    if (uploaded !== undefined) {
+      this.words.textContent = uploaded < 1 ? `${bytes(uploaded * this.file.size)} sent` : "sent; the server predicts";
+      return;
+    }
     const left = share > 0 && share < 1 ? `, about ${duration((this.seconds / share) * (1 - share), 2)} left` : "";
     this.words.textContent = `${count(rows, "row")}, ${integer(rows / this.seconds)} per second${left}`;
   }

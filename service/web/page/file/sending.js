@@ -17,15 +17,15 @@ export function kindOf(file) {
 
 /**
  * Predict for all rows of a file.
- * @param tell called with { share, rows } as it goes.
+ * @param tell called with { share, rows } as it goes, or with { share, uploaded } for what is sent whole.
  * @param signal ends it.
  */
 export async function predict(server, model, file, { tell, signal }) {
   const path = `models/${encodeURIComponent(model)}/predict`;
   const answers = new Answers();
   if (kindOf(file) === "parquet") {
-    tell({ share: null, rows: 0 });
-    answers.add(await post(server, path, file, MEDIA.parquet, signal));
+    const progress = (share) => tell({ share: share * 0.9, uploaded: share });
+    answers.add(await post(server, path, file, MEDIA.parquet, signal, progress));
     tell({ share: 1, rows: answers.rows });
     return answers;
   }
@@ -57,11 +57,11 @@ async function sendPart(server, path, part, answers, signal) {
   }
 }
 
-async function post(server, path, body, media, signal) {
+async function post(server, path, body, media, signal, progress = null) {
   for (let attempt = 1; ; attempt++) {
     try {
       const headers = { "content-type": media, accept: "text/csv" };
-      const answer = await server.request(path, { method: "POST", body, headers, signal });
+      const answer = await server.request(path, { method: "POST", body, headers, signal, progress });
       return new Uint8Array(await answer.arrayBuffer());
     } catch (error) {
       // Busy: the next attempt may find room.

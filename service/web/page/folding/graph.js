@@ -5,8 +5,11 @@ import { el, svg } from "../dom.js";
 import { integer } from "../format.js";
 import { rows as rowsOf } from "./rows.js";
 
+/** The windows in which boxes are small. */
+export const NARROW = "(max-width: 520px)";
+
 const LEFT = 22;
-const NARROW = { box: 236, width: 322, reach: 56 };
+const SMALL = { box: 236, width: 322, reach: 56 };
 const WIDE = { box: 340, width: 450, reach: 80 };
 const HEIGHT = 38;
 const STEP = 58;
@@ -18,7 +21,7 @@ const MOST = 300;
  * @param after the graph after, for its counts.
  */
 export function graph(layers, entries, role, after = null) {
-  const size = innerWidth < 520 ? NARROW : WIDE;
+  const size = matchMedia(NARROW).matches ? SMALL : WIDE;
   const shown = layers.slice(0, MOST);
   const rows = rowsOf(shown, entries, role, after);
   const height = rows.length * STEP - (STEP - HEIGHT) + 4;

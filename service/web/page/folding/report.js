@@ -1,8 +1,8 @@
 // The report of a fold: sizes, the two graphs, and a line for each normalisation. Used for served models and for files.
 
-import { el } from "../dom.js";
+import { clear, el } from "../dom.js";
 import { integer, number, percent } from "../format.js";
-import { graph } from "./graph.js";
+import { graph, NARROW } from "./graph.js";
 import { inWords } from "./reasons.js";
 
 /**
@@ -40,13 +40,28 @@ function pictures(folding, { before, after }) {
     const norms = after.filter((layer) => /Normalization$/.test(layer.kind)).length;
     const hint = norms > 0 && el("p", { class: "muted" },
       `It holds ${norms} that ${norms === 1 ? "normalises" : "normalise"}: `, el("code", {}, "foldserve fold model.onnx -o folded.onnx"), " folds what can be folded.");
-    return el("section", { class: "panel stack", "aria-label": "The graph" }, el("h2", {}, "The graph"), hint, graph(after, [], "alone"));
+    const alone = el("div", {});
+    redrawn(alone, () => graph(after, [], "alone"));
+    return el("section", { class: "panel stack", "aria-label": "The graph" }, el("h2", {}, "The graph"), hint, alone);
   }
+  const pair = el("div", { class: "fold-pair" });
+  redrawn(pair, () => [
+    el("figure", {}, el("figcaption", {}, "Before"), graph(before, entries, "before")),
+    el("figure", {}, el("figcaption", {}, "After"), graph(before, entries, "after", after)),
+  ]);
   return el("section", { class: "panel stack", "aria-label": "The graph before and after" },
-    el("h2", {}, "The graph before and after"),
-    el("div", { class: "fold-pair" },
-      el("figure", {}, el("figcaption", {}, "Before"), graph(before, entries, "before")),
-      el("figure", {}, el("figcaption", {}, "After"), graph(before, entries, "after", after))));
+    el("h2", {}, "The graph before and after"), pair);
+}
+
+/** Draw now, and again when the window becomes narrow or wide, for as long as the node is on the page. */
+function redrawn(node, draw) {
+  const query = matchMedia(NARROW);
+  const follow = () => {
+    if (node.isConnected) clear(node, draw());
+    else query.removeEventListener("change", follow);
+  };
+  query.addEventListener("change", follow);
+  clear(node, draw());
 }
 
 function fates({ entries }) {

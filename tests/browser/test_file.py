@@ -16,6 +16,9 @@ from tests.browser.looks import every_look, faults, overflow, shoot
 from tests.processes import Server, serve
 from tests.service.routes.test_fold import with_norm
 
+_FOLDS = 30_000
+"""A process begins, and imports onnx."""
+
 _DROP = """([name, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], name));
@@ -124,20 +127,24 @@ def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
         assert faults(page) == []
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("rows.csv: cancelled")).to_be_visible()
+    for route in waiting:
+        route.abort()
     page.unroute_all()
 
 
 def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, small: Server) -> None:
     page = visit("#/file", server=small, refusals=True)
     choose(page, "net.onnx", with_norm().SerializeToString())
-    expect(page.get_by_role("heading", name="Folding net.onnx")).to_be_visible()
+    expect(page.get_by_role("heading", name="Folding net.onnx")).to_be_visible(timeout=_FOLDS)
     expect(page.get_by_role("row", name="norm BatchNormalization")).to_contain_text("Back into dense")
     for look in every_look(page):
         shoot(page, look, "file-onnx")
         assert overflow(page) == 0
         assert faults(page) == []
     choose(page, "bad.onnx", b"not a graph")
-    expect(page.get_by_role("main").get_by_role("alert")).to_have_text("bad.onnx: this is not an ONNX file")
+    expect(page.get_by_role("main").get_by_role("alert")).to_have_text(
+        "bad.onnx: this is not an ONNX file", timeout=_FOLDS
+    )
 
 
 def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit) -> None:

@@ -40,9 +40,12 @@ class View {
   }
 
   nodes() {
-    const whom = this.context.model === null ? "" : `Predictions come from ${this.context.model}. `;
+    const { model, server } = this.context;
+    const lead = el("p", {}, model === null ? "No model is served yet." : `Predictions come from ${model}, in the order of the rows.`);
+    // Only where the operator allows it is it worth a word.
+    server.json("fold").then((door) => door.open && lead.append(" An ONNX file shows what folding would make of it."), () => {});
     return [
-      el("div", { class: "heading" }, el("div", {}, el("h1", {}, "Drop a file"), el("p", {}, `${whom}An ONNX file shows what folding would make of it.`))),
+      el("div", { class: "heading" }, el("div", {}, el("h1", {}, "Drop a file"), lead)),
       this.field, this.outcome,
     ];
   }

@@ -11,7 +11,7 @@ export class Run {
     this.begun = performance.now();
     this.control = new AbortController();
     this.bar = el("progress", { max: "1", "aria-label": `Progress of ${file.name}` });
-    this.words = el("p", { class: "muted small", role: "status" }, "begins");
+    this.words = el("p", { class: "muted small", role: "status" }, "reading the first rows");
     clear(root, el("section", { class: "panel stack", "aria-label": "Progress" },
       el("div", { class: "row file-head" }, el("h2", {}, file.name), el("span", { class: "muted" }, bytes(file.size)),
         el("button", { class: "button small", type: "button", onclick: () => this.control.abort() }, "Cancel")),

@@ -33,7 +33,7 @@ export function graph(layers, entries, role, after = null) {
   rows.map((row, place) => (row.gone ? arrow(row, place, role, size) : null)),
   rows.map((row, place) => box(row, place, role, size)));
   const rest = layers.length - shown.length;
-  return el("div", { class: "fold-frame", tabindex: "0", role: "region", "aria-label": `Graph, ${role}` },
+  return el("div", {},
     drawing, rest > 0 && el("p", { class: "muted small" }, `and ${integer(rest)} more layers`));
 }
 
@@ -46,7 +46,7 @@ function box(row, place, role, { box: width }) {
   // About the widths of letters: a name has what its kind leaves.
   const operator = cut(row.kind, 20);
   const room = Math.max(Math.floor((width - 40 - operator.length * 7.4) / 7.6), 6);
-  return svg("g", { class: kind, style: { "--turn": place } },
+  return svg("g", { class: kind },
     svg("title", {}, row.title),
     svg("rect", { x: LEFT, y: top(place), width, height: HEIGHT, rx: 5 }),
     svg("text", { class: "name", x: LEFT + 12, y: top(place) + (row.note ? 16 : 23) }, cut(row.name, room)),

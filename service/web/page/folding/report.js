@@ -40,11 +40,11 @@ function pictures(folding, { before, after }) {
     const norms = after.filter((layer) => /Normalization$/.test(layer.kind)).length;
     const hint = norms > 0 && el("p", { class: "muted" },
       `It holds ${norms} that ${norms === 1 ? "normalises" : "normalise"}: `, el("code", {}, "foldserve fold model.onnx -o folded.onnx"), " folds what can be folded.");
-    const alone = el("div", {});
+    const alone = el("div", { class: "fold-scroll", tabindex: "0", role: "region", "aria-label": "All operations" });
     redrawn(alone, () => graph(after, [], "alone"));
     return el("section", { class: "panel stack", "aria-label": "The graph" }, el("h2", {}, "The graph"), hint, alone);
   }
-  const pair = el("div", { class: "fold-pair" });
+  const pair = el("div", { class: "fold-pair fold-scroll", tabindex: "0", role: "region", "aria-label": "Both graphs" });
   redrawn(pair, () => [
     el("figure", {}, el("figcaption", {}, "Before"), graph(before, entries, "before")),
     el("figure", {}, el("figcaption", {}, "After"), graph(before, entries, "after", after)),

@@ -8,6 +8,7 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 const LF = 0x0a;
 const CR = 0x0d;
+const LONGEST = 64 * 1024 * 1024;
 const START = 0;
 const PLAIN = 1;
 const QUOTED = 2;
@@ -90,6 +91,7 @@ class Scanner {
     joined.set(piece, this.data.length);
     this.data = joined;
     this.scan();
+    if (this.data.length - (this.ends.at(-1) ?? 0) > LONGEST) throw new Error("a row does not end within 64 MiB: is a quote left open?");
     if (this.header === null && this.ends.length > 0) this.keepHeader();
   }
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 import mmap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service import wire
 from service.metadata import FoldEntry, Layer
 
 _GRAPH, _NODE, _STORED, _GRAPH_INPUT, _GRAPH_OUTPUT = 7, 1, 5, 11, 12
 _INPUT, _OUTPUT, _NAME, _KIND, _ATTRIBUTE, _NOTE = 1, 2, 3, 4, 5, 6
 _TENSOR_DIMS, _TENSOR_NAME, _ATTRIBUTE_TENSOR = 1, 8, 5
-
-Value = int | memoryview
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,9 @@ def outline(model: bytes | memoryview) -> tuple[Layer, ...]:
     Raises:
         ValueError: it is not ONNX.
     """
-    graph = next((_bytes(value) for number, value in _fields(memoryview(model)) if number == _GRAPH), None)
+    graph = next(
+        (wire.message(value) for number, value in wire.fields(memoryview(model)) if number == _GRAPH), None
+    )
     if graph is None:
         raise ValueError("not an ONNX file: it holds no graph")
     return _joined(_Outline().read(graph))
@@ -113,9 +114,9 @@ class _Outline:
     def read(self, graph: memoryview) -> tuple[Layer, ...]:
         """All layers."""
         parts: dict[int, list[memoryview]] = {}
-        for number, value in _fields(graph):
+        for number, value in wire.fields(graph):
             if number in (_STORED, _NODE, _GRAPH_INPUT, _GRAPH_OUTPUT):
-                parts.setdefault(number, []).append(_bytes(value))
+                parts.setdefault(number, []).append(wire.message(value))
         self._constants = dict(map(_tensor, parts.get(_STORED, ())))
         for name in map(_declared, parts.get(_GRAPH_INPUT, ())):
             if name not in self._constants:
@@ -208,20 +209,22 @@ def _read_from(layer: Layer, inputs: tuple[int, ...]) -> Layer:
 
 def _node(data: memoryview) -> _Node:
     node = _Node()
-    for number, value in _fields(data):
+    for number, value in wire.fields(data):
         if number == _INPUT:
-            node.inputs.append(_text(value))
+            node.inputs.append(wire.text(value))
         elif number == _OUTPUT:
-            node.outputs.append(_text(value))
+            node.outputs.append(wire.text(value))
         elif number == _NAME:
-            node.name = _text(value)
+            node.name = wire.text(value)
         elif number == _KIND:
-            node.kind = _text(value)
+            node.kind = wire.text(value)
         elif number == _NOTE:
-            node.note = _text(value)
+            node.note = wire.text(value)
         elif number == _ATTRIBUTE:
             node.tensors += [
-                _tensor(_bytes(v))[1] for n, v in _fields(_bytes(value)) if n == _ATTRIBUTE_TENSOR
+                _tensor(wire.message(v))[1]
+                for n, v in wire.fields(wire.message(value))
+                if n == _ATTRIBUTE_TENSOR
             ]
     return node
 
@@ -229,64 +232,14 @@ def _node(data: memoryview) -> _Node:
 def _tensor(data: memoryview) -> tuple[str, _Constant]:
     dims: list[int] = []
     name = ""
-    for number, value in _fields(data):
+    for number, value in wire.fields(data):
         if number == _TENSOR_DIMS:
-            dims += [value] if isinstance(value, int) else _packed(value)
+            dims += [value] if isinstance(value, int) else wire.packed(value)
         elif number == _TENSOR_NAME:
-            name = _text(value)
+            name = wire.text(value)
     owner = name.rpartition(".")[0]
     return name, _Constant(math.prod(dims), tuple(dims), (owner,) if owner else ())
 
 
 def _declared(data: memoryview) -> str:
-    return next((_text(value) for number, value in _fields(data) if number == 1), "")
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, Value]]:
-    """The fields of a message: their numbers, and what stands there."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        wire = key & 7
-        if wire == 0:
-            whole, place = _varint(data, place)
-            yield key >> 3, whole
-            continue
-        if wire not in (1, 2, 5):
-            raise ValueError("not an ONNX file: it is damaged")
-        size, place = _varint(data, place) if wire == 2 else (8 if wire == 1 else 4, place)
-        if place + size > len(data):
-            raise ValueError("not an ONNX file: it ends too early")
-        value = data[place : place + size]
-        place += size
-        yield key >> 3, value
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(data):
-            break
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("not an ONNX file: it is damaged")
-
-
-def _packed(data: memoryview) -> Iterator[int]:
-    place = 0
-    while place < len(data):
-        value, place = _varint(data, place)
-        yield value
-
-
-def _bytes(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise ValueError("not an ONNX file: it is damaged")
-    return value
-
-
-def _text(value: Value) -> str:
-    return str(_bytes(value), "utf-8", "replace")
+    return next((wire.text(value) for number, value in wire.fields(data) if number == 1), "")

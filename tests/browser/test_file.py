@@ -141,6 +141,12 @@ def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, small: 
         shoot(page, look, "file-onnx")
         assert overflow(page) == 0
         assert faults(page) == []
+    choose(page, "left.onnx", with_norm(used_twice=True).SerializeToString())
+    left = page.get_by_role("row", name="norm BatchNormalization")
+    expect(left).to_contain_text("is an output of the graph graph-output", timeout=_FOLDS)
+    for look in every_look(page):
+        shoot(page, look, "file-left")
+        assert faults(page) == []
     choose(page, "bad.onnx", b"not a graph")
     expect(page.get_by_role("main").get_by_role("alert")).to_have_text(
         "bad.onnx: this is not an ONNX file", timeout=_FOLDS

@@ -41,7 +41,7 @@ function mark(entry, made, places, role) {
   for (const place of own) {
     const each = made[place];
     each.kindClass = entry.direction === "left" ? "norm left" : "norm";
-    if (entry.direction === "left") each.note ||= `left: ${entry.reason}`;
+    if (entry.direction === "left") each.note = `left: ${entry.reason}`;
     each.into = takers;
     each.gone = entry.direction === "previous" || entry.direction === "next" || (entry.direction === "split" && role === "before");
     if (entry.direction === "split" && role === "after") {

@@ -16,6 +16,7 @@ from service import __version__, errors, tally, telemetry
 from service.budget import Budget
 from service.cost import Limits
 from service.counters import SLOTS
+from service.folder import Folder
 from service.keys import Keys
 from service.ledger import Ledger
 from service.model import Host
@@ -24,6 +25,7 @@ from service.openapi.document import OpenApi
 from service.repository import Policy, Repository, watching
 from service.routes import (
     documentation,
+    fold,
     health,
     mlflow,
     models,
@@ -61,6 +63,10 @@ STATUS: dict[type[errors.FoldserveError], int] = {
     errors.ModelUnavailable: 503,
     errors.NothingServed: 503,
     errors.RepositoryClosed: 403,
+    errors.FoldingClosed: 403,
+    errors.FolderMissing: 503,
+    errors.FolderBusy: 503,
+    errors.Unfoldable: 422,
     errors.LoadFailed: 400,
     errors.Unconfirmed: 503,
     errors.SettingFixed: 405,
@@ -113,6 +119,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.worker = worker
     app.state.draining = False
     app.state.budget = budget
+    app.state.folder = Folder()
     app.state.keys = Keys(settings.api_key_file) if settings.api_key_file else None
     # Two more than can run at once, so that a body is decoded beside runs that take every core.
     app.state.executor = ThreadPoolExecutor(budget.threads + 2, thread_name_prefix="run")
@@ -152,6 +159,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     mlflow.add_invocations_route(app)
     app.include_router(mlflow.router)
     app.include_router(documentation.router)
+    app.include_router(fold.router)
     if settings.page:
         app.include_router(page.router)
     app.openapi = OpenApi(app.openapi, app.state.repository)  # type: ignore[method-assign]

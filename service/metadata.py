@@ -55,6 +55,23 @@ class FoldEntry(_Record):
     detail: str = ""
 
 
+class Layer(_Record):
+    """One operation of a graph, or what goes in or comes out."""
+
+    name: str
+    kind: str
+    """The name of the operator; Input or Output for what goes in or comes out."""
+    inputs: tuple[int, ...] = ()
+    """The places of the layers it reads."""
+    owner: str = ""
+    """The module whose parameters it uses, where that is one."""
+    shape: tuple[int, ...] = ()
+    """Of its largest stored tensor."""
+    parameters: int = 0
+    """Numbers stored for it."""
+    note: str = ""
+
+
 class Folding(_Record):
     """What the fold did."""
 
@@ -63,6 +80,8 @@ class Folding(_Record):
     parameters_after: int
     layers_before: int
     layers_after: int
+    before: tuple[Layer, ...] | None = None
+    """The graph before folding; the one after it is in the file."""
 
 
 class RowError(_Record):

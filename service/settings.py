@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     page: bool = True
     """Serve the page for people at `/`."""
 
+    fold_uploads: bool = False
+    """Fold ONNX files that clients send to POST /fold and answer with the report; nothing is kept."""
+
     host: str = "127.0.0.1"
     """The address to listen on."""
 

@@ -6,13 +6,15 @@ import importlib.metadata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
+from service.metadata import Certificate, Feature, Folding, GoldenRows, Layer, ModelMetadata, Provenance
+from service.outline import outline_of
 from service.session import runtime_version
 from training.config import Task
 from training.data import Splits
@@ -21,6 +23,9 @@ from training.folding.report import FoldReport
 from training.loop import FitResult
 from training.parts import differ, parts, together
 from training.target import Label
+
+MOST_LAYERS = 500
+"""A file tells of its graph before folding up to here: about 100 bytes a layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +67,18 @@ class Subject:
 
 
 def describe(
-    recipe: Recipe, subject: Subject, fits: Sequence[FitResult], metrics: dict[str, float], sealed: Sealed
+    recipe: Recipe,
+    subject: Subject,
+    fits: Sequence[FitResult],
+    metrics: dict[str, float],
+    sealed: Sealed,
+    before: tuple[Layer, ...] | None = None,
 ) -> ModelMetadata:
     """The metadata of a certified model.
 
     Args:
         fits: of each member.
+        before: the graph before it was folded.
     """
     model, loop = recipe.model, recipe.loop
     return ModelMetadata(
@@ -87,7 +98,7 @@ def describe(
             **_plain(asdict(loop), ("batch_size", "epochs", "seed")),
         },
         metrics=metrics,
-        folding=Folding.model_validate(sealed.folding),
+        folding=Folding.model_validate(sealed.folding).model_copy(update={"before": before}),
         certificate=sealed.certificate,
         golden=sealed.golden,
         provenance=Provenance(
@@ -100,6 +111,15 @@ def describe(
             seed=loop.seed,
         ),
     )
+
+
+def outline_before(unfolded: Path) -> tuple[Layer, ...] | None:
+    """The graph of a file before folding, in the report's names; None for one of too many layers to tell."""
+    layers = outline_of(unfolded)
+    if len(layers) > MOST_LAYERS:
+        return None
+    prefix = "network."
+    return tuple(layer.model_copy(update={"owner": layer.owner.removeprefix(prefix)}) for layer in layers)
 
 
 def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]:

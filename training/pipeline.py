@@ -13,7 +13,7 @@ from training import certify
 from training.config import RunConfig
 from training.data import Splits, load
 from training.defaults import Recipe, recipe_for
-from training.description import Sealed, Subject, describe
+from training.description import Sealed, Subject, describe, outline_before
 from training.ensemble import fold_each, keeping, members
 from training.export import export, export_folded, with_metadata
 from training.finish import finished
@@ -131,8 +131,10 @@ def write(trained: Trained, subject: Subject, held_out: HeldOut, file: Path, scr
     Raises:
         FoldError, ExportError, CertificateError: as they say.
     """
-    sealed = fold_and_certify(trained.predictor, _truth(trained.predictor, held_out, scratch), scratch)
-    metadata = describe(trained.recipe, subject, trained.fits, trained.metrics, sealed)
+    truth = _truth(trained.predictor, held_out, scratch)
+    before = outline_before(scratch)
+    sealed = fold_and_certify(trained.predictor, truth, scratch)
+    metadata = describe(trained.recipe, subject, trained.fits, trained.metrics, sealed, before)
     onnx.save(with_metadata(sealed.model, metadata), file)
     return metadata
 

@@ -19,6 +19,10 @@ FoldserveError
 │   ├── ModelUnavailable       it is there, but it is not served
 │   ├── NothingServed          no model answers
 │   ├── RepositoryClosed       models are not loaded and unloaded over HTTP here
+│   ├── FoldingClosed          files are not folded over HTTP here
+│   ├── FolderMissing          the packages that fold are not installed
+│   ├── FolderBusy             as many files as may be are being folded
+│   ├── Unfoldable             a file that cannot be folded
 │   ├── LoadFailed             a model could not be loaded as it was asked
 │   ├── Unconfirmed            not every worker has said that it did what was asked
 │   ├── SettingFixed           what only a restart changes
@@ -71,6 +75,9 @@ from service.errors.conduct import (
     TooSlow,
 )
 from service.errors.model import (
+    FolderBusy,
+    FolderMissing,
+    FoldingClosed,
     LoadFailed,
     ModelUnavailable,
     NoDefaultModel,
@@ -78,6 +85,7 @@ from service.errors.model import (
     RepositoryClosed,
     SettingFixed,
     Unconfirmed,
+    Unfoldable,
     UnknownModel,
     UnknownRegion,
     UnknownService,
@@ -103,6 +111,9 @@ __all__ = [
     "ClientGone",
     "DeadlineExceeded",
     "DeviceUnavailable",
+    "FolderBusy",
+    "FolderMissing",
+    "FoldingClosed",
     "FoldserveError",
     "GrpcUnavailable",
     "HeadTooLarge",
@@ -129,6 +140,7 @@ __all__ = [
     "TooSlow",
     "Unauthorized",
     "Unconfirmed",
+    "Unfoldable",
     "UnknownModel",
     "UnknownRegion",
     "UnknownService",

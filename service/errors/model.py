@@ -69,6 +69,38 @@ class RepositoryClosed(RequestError):
         super().__init__(text, got="load or unload", wanted="/v2/repository/index", where="path")
 
 
+class FoldingClosed(RequestError):
+    """ONNX files are not folded over HTTP here."""
+
+    def __init__(self) -> None:
+        text = "this server does not fold files: start it with --fold-uploads"
+        super().__init__(text, got="a file", wanted="a server that folds files", where="path")
+
+
+class FolderMissing(RequestError):
+    """The packages that fold are not installed."""
+
+    def __init__(self) -> None:
+        wanted = "pip install 'foldserve[fold]'"
+        text = f"the packages that fold are not installed where the server runs: {wanted}"
+        super().__init__(text, got="a file", wanted=wanted, where="server")
+
+
+class FolderBusy(RequestError):
+    """As many files as may be at once are being folded."""
+
+    def __init__(self, limit: int) -> None:
+        text = f"{limit} files are being folded, the limit: try again later"
+        super().__init__(text, got="one more file", wanted="try again later", where="server")
+
+
+class Unfoldable(RequestError):
+    """What came cannot be folded: it is not ONNX, or not whole, or takes too long."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, got=reason, wanted="one ONNX file that holds all its weights")
+
+
 class LoadFailed(RequestError):
     """A model could not be loaded as it was asked; what was served before still is."""
 

@@ -81,6 +81,8 @@ def _statuses(path: str, method: str) -> frozenset[int]:
         return _EVERYWHERE
     if path.startswith("/v2/repository"):
         return _EVERYWHERE | {400, 403, 413}
+    if path == "/fold":
+        return _EVERYWHERE | {403, 413, 422}
     if path.endswith("/predict"):
         return _EVERYWHERE | _WITH_A_BODY | {406, 422}
     return _EVERYWHERE | _WITH_A_BODY | ({422} if path.startswith("/v2") else frozenset())

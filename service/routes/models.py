@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from service.errors import UnknownModel, UnsupportedSignature
-from service.metadata import ModelMetadata, Task
+from service.errors import ModelUnavailable, UnknownModel, UnsupportedSignature
+from service.metadata import Layer, ModelMetadata, Task
 from service.model import ServedModel
+from service.outline import outline_of, unfolded
 from service.repository import Refused, Repository, Version
 from service.repository.index import Index, State
 from service.signature import Signature
@@ -114,6 +115,29 @@ async def detail(request: Request, name: str) -> ModelDetail:
         return ModelDetail(**state, metadata=model.metadata)
     features = list(signature.features)
     return ModelDetail(**state, features=features, inputs=_inputs(signature), metadata=model.metadata)
+
+
+class Graphs(BaseModel):
+    """The operations of a model before it was folded and now."""
+
+    before: list[Layer] | None = None
+    """None where the file does not say that it was folded."""
+    after: list[Layer]
+
+
+@router.get("/{name}/graph")
+def graphs(request: Request, name: str) -> Graphs:
+    """The graph of a model's default version, as boxes: what was folded, and what runs now."""
+    model: ServedModel = request.app.state.repository.find(name)
+    try:
+        after = outline_of(model.session.path)
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(name, model.version, "its file has changed or is gone") from error
+    folding = model.metadata.folding if model.metadata else None
+    before = None
+    if folding is not None:
+        before = folding.before or (unfolded(after, folding.entries) if folding.entries else None)
+    return Graphs(before=None if before is None else list(before), after=list(after))
 
 
 def _state(index: Index, name: str) -> ModelState:

@@ -31,6 +31,9 @@ def test_a_run_publishes_a_file_that_says_everything_about_itself(tmp_path: Path
     assert set(metadata.metrics) == names | {"temperature"}
     assert {"torch", "onnx", "onnxruntime"} <= set(metadata.provenance.versions)
     assert [entry.layer for entry in metadata.folding.entries] == ["standardiser", "norm1", "norm2"]
+    before = {layer.owner: layer.kind for layer in metadata.folding.before or ()}
+    assert before["norm1"] == before["norm2"] == "BatchNormalization"
+    assert before["standardiser"] == "Sub/Div"
     assert len(metadata.features) == 13
     assert all(feature.minimum < feature.maximum for feature in metadata.features)
     assert len(seen) == 5

@@ -1,5 +1,7 @@
 // The server that sent this page. All paths are relative, so that a prefix before them does no harm.
 
+import { upload } from "./upload.js";
+
 /** A refusal in the server's own line; status 0 when it does not answer at all. */
 export class ServerError extends Error {
   constructor(status, message, body = null) {
@@ -24,7 +26,8 @@ export class Server {
 
   /**
    * One call, answered: the Response of a status below 400, otherwise a ServerError.
-   * @param options those of fetch; an object as `body` is sent as JSON.
+   * @param options those of fetch; an object as `body` is sent as JSON. `progress` is called with the share of the
+   *   body that is sent.
    */
   async request(path, options = {}) {
     const used = this.key;
@@ -73,7 +76,8 @@ export class Server {
     }
     const method = options.method ?? (body === undefined ? "GET" : "POST");
     try {
-      return await fetch(path, { cache: "no-store", ...options, method, headers: all, body });
+      const call = options.progress ? upload : fetch;
+      return await call(path, { cache: "no-store", ...options, method, headers: all, body });
     } catch (error) {
       if (error.name === "AbortError" || error.name === "TimeoutError") throw error;
       throw new ServerError(0, SILENT);

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,21 @@ async def test_a_model_that_does_not_serve_still_has_a_page(tmp_path: Path, serv
     assert hollow["default_version"] is None
     assert hollow["versions"][0]["reason"] == "there is no such file"
     assert text["inputs"] is None
+
+
+async def test_the_graph_is_told_before_and_after_folding(tmp_path: Path, serving: Serving) -> None:
+    shutil.copytree(Path(__file__).parents[3] / "models" / "diabetes", tmp_path / "diabetes")
+    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "plain")
+    async with serving(tmp_path) as client:
+        found = (await client.get("/models/diabetes/graph")).json()
+        names = [layer["owner"] or layer["name"] for layer in found["before"]]
+        assert [name for name in names if "norm" in name] == ["norm1", "norm2"]
+        assert [layer["kind"] for layer in found["after"]].count("Gemm") == 3
+        plain = (await client.get("/models/plain/graph")).json()
+        assert plain["before"] is None
+        assert [layer["kind"] for layer in plain["after"]] == ["Input", "Gemm", "Output"]
+        assert (await client.get("/models/other/graph")).status_code == 404
+        (tmp_path / "plain" / "1" / "model.onnx").unlink()
+        gone = await client.get("/models/plain/graph")
+        assert gone.status_code == 503
+        assert str(tmp_path) not in gone.text

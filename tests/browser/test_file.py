@@ -1,0 +1,173 @@
+"""The section File: tables in, predictions out; ONNX files where the operator allows it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Visit, demo_models
+from tests.browser.looks import every_look, faults, overflow, shoot
+from tests.processes import Server, serve
+from tests.service.routes.test_fold import with_norm
+
+_FOLDS = 30_000
+"""A process begins, and imports onnx."""
+
+_DROP = """([name, text]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], name));
+  const field = document.querySelector(".file-field");
+  for (const kind of ["dragenter", "drop"]) {
+    field.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+  }
+}"""
+
+_SPLIT = """async ([text, rows, step]) => {
+  const { split } = await import("./page/file/splitter.js");
+  const bytes = new TextEncoder().encode(text);
+  async function* pieces() {
+    for (let at = 0; at < bytes.length; at += step) yield bytes.slice(at, at + step);
+  }
+  const found = [];
+  for await (const part of split(pieces(), () => ({ bytes: 1 << 20, rows }))) {
+    found.push([part.first, part.rows, new TextDecoder().decode(part.bytes())]);
+  }
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that takes short bodies, and folds files."""
+    folder = demo_models(tmp_path_factory.mktemp("small"))
+    with serve(folder, "--max-body-bytes", "20000", "--fold-uploads") as server:
+        yield server
+
+
+def rows(count: int) -> pl.DataFrame:
+    """Rows for `diabetes`, no two alike."""
+    names = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
+    values = [[(i * 37 + k * 11) % 97 / 10 for i in range(count)] for k in range(len(names))]
+    return pl.DataFrame(dict(zip(names, values, strict=True)))
+
+
+def choose(page: Page, name: str, content: bytes) -> None:
+    page.locator("#file-input").set_input_files({"name": name, "mimeType": "", "buffer": content})
+
+
+def downloaded(page: Page) -> list[list[str]]:
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    assert download.value.suggested_filename.endswith("-predictions.csv")
+    return list(csv.reader(io.StringIO(Path(download.value.path()).read_text())))
+
+
+def test_a_long_csv_is_predicted_in_order_and_downloaded(visit: Visit, small: Server) -> None:
+    page = visit("#/file/diabetes", server=small, refusals=True)
+    table = rows(3_000)
+    choose(page, "rows.csv", table.write_csv().encode())
+    expect(page.get_by_role("heading", name="3\u202f000 predictions for rows.csv")).to_be_visible()
+    found = downloaded(page)
+    body = {"inputs": [list(row) for row in table.rows()[2_900:2_950]]}
+    answer = page.request.post(f"{small.address}/models/diabetes/predict", data=body).json()
+    assert found[0] == ["prediction"]
+    assert len(found) == 3_001
+    assert [float(row[0]) for row in found[2_901:2_951]] == pytest.approx(answer["predictions"], rel=1e-5)
+    page.get_by_role("button", name="Last").click()
+    expect(page.get_by_text("Rows 2\u202f976 to 3\u202f000 of 3\u202f000")).to_be_visible()
+    expect(page.get_by_role("row", name="3\u202f000")).to_contain_text(found[-1][0])
+
+
+def test_parquet_of_a_classifier_shows_labels_and_probabilities(visit: Visit) -> None:
+    page = visit("#/file/digits")
+    expected = page.evaluate("async () => (await fetch('models/digits/examples/rows.parquet')).status")
+    assert expected == 200
+    address = page.evaluate("new URL('models/digits/examples/rows.parquet', document.baseURI).href")
+    choose(page, "rows.parquet", page.request.get(address).body())
+    expect(page.get_by_role("columnheader", name="p(9)")).to_be_visible()
+    for look in every_look(page):
+        shoot(page, look, "file-table")
+        assert overflow(page) == 0
+        assert faults(page) == []
+
+
+def test_wrong_columns_and_files_are_named(visit: Visit) -> None:
+    page = visit("#/file/diabetes", refusals=True)
+    choose(page, "wrong.csv", rows(3).rename({"bmi": "<b>bmi"}).write_csv().encode())
+    alert = page.get_by_role("main").get_by_role("alert")
+    expect(alert).to_contain_text("<b>bmi")
+    expect(alert).to_contain_text("wrong.csv: ")
+    shoot(page, next(every_look(page)), "file-wrong")
+    choose(page, "notes.txt", b"hello")
+    expect(alert).to_contain_text("neither CSV nor Parquet nor ONNX")
+    choose(page, "broken.parquet", b"PAR1 nothing")
+    expect(alert).to_contain_text("broken.parquet: ")
+    choose(page, "empty.csv", b"")
+    expect(alert).to_contain_text("empty.csv is empty")
+    bad = rows(2_500).write_csv().splitlines(keepends=True)
+    bad[2_301] = bad[2_301].replace(",", ",x", 1)
+    choose(page, "late.csv", "".join(bad).encode())
+    expect(alert).to_contain_text("row 2300")
+
+
+def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
+    page = visit("#/file/diabetes")
+    waiting: list[Route] = []
+    page.route("**/predict", lambda route: waiting.append(route))
+    page.evaluate(_DROP, ["rows.csv", rows(5).write_csv()])
+    expect(page.get_by_role("progressbar", name="Progress of rows.csv")).to_be_visible()
+    for look in every_look(page):
+        shoot(page, look, "file-progress")
+        assert faults(page) == []
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("rows.csv: cancelled")).to_be_visible()
+    for route in waiting:
+        route.abort()
+    page.unroute_all()
+
+
+def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, small: Server) -> None:
+    page = visit("#/file", server=small, refusals=True)
+    choose(page, "net.onnx", with_norm().SerializeToString())
+    expect(page.get_by_role("heading", name="Folding net.onnx")).to_be_visible(timeout=_FOLDS)
+    expect(page.get_by_role("row", name="norm BatchNormalization")).to_contain_text("Back into dense")
+    for look in every_look(page):
+        shoot(page, look, "file-onnx")
+        assert overflow(page) == 0
+        assert faults(page) == []
+    choose(page, "left.onnx", with_norm(used_twice=True).SerializeToString())
+    left = page.get_by_role("row", name="norm BatchNormalization")
+    expect(left).to_contain_text("is an output of the graph graph-output", timeout=_FOLDS)
+    for look in every_look(page):
+        shoot(page, look, "file-left")
+        assert faults(page) == []
+    choose(page, "bad.onnx", b"not a graph")
+    expect(page.get_by_role("main").get_by_role("alert")).to_have_text(
+        "bad.onnx: this is not an ONNX file", timeout=_FOLDS
+    )
+
+
+def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit) -> None:
+    page = visit("#/file")
+    choose(page, "net.onnx", with_norm().SerializeToString())
+    expect(page.get_by_role("main")).to_contain_text("start it with --fold-uploads")
+    shoot(page, next(every_look(page)), "file-closed")
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_parts_are_tables_of_whole_rows(visit: Visit, step: int) -> None:
+    page = visit()
+    text = '\ufeffa,"b,\nc"\n1,"x\ny"\n2,""""\r\n3,5" pipe\n\n4,"ü,"\n5,z'
+    assert page.evaluate(_SPLIT, [text, 2, step]) == [
+        [0, 2, 'a,"b,\nc"\n1,"x\ny"\n2,""""\r\n'],
+        [2, 3, 'a,"b,\nc"\n3,5" pipe\n\n4,"ü,"\n'],
+        [5, 1, 'a,"b,\nc"\n5,z'],
+    ]
+    assert page.evaluate(_SPLIT, ["a\n1\n2\n3\n\n\n", 2, step]) == [[0, 2, "a\n1\n2\n"], [2, 1, "a\n3\n"]]
+    assert page.evaluate(_SPLIT, ["a\n", 2, step]) == [[0, 0, "a\n"]]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from service.image import image_from_names
 from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
 from service.session import runtime_version
 from training.config import Task
@@ -69,6 +70,7 @@ def describe(
         target=subject.target,
         features=subject.features,
         classes=subject.classes,
+        image=image_from_names(subject.features),
         epsilon=model.epsilon if model.batch_norm else None,
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),

@@ -89,7 +89,7 @@ class Trial {
 
   start() {
     if (this.form.examples.length) this.fill();
-    else this.take(this.form.columns.length ? firstRow(this.form) : [0, 0]);
+    else this.take(firstRow(this.form));
   }
 
   /** The next of the rows that the file was certified with. */

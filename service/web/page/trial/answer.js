@@ -1,7 +1,7 @@
 // What the model says of the row: a class with the probabilities of all, a value, or whatever a bare graph gives.
 
 import { clear, el } from "../dom.js";
-import { duration, number, percent } from "../format.js";
+import { duration, number } from "../format.js";
 
 const MOST = 12;
 
@@ -27,7 +27,7 @@ export class Answer {
   show({ predictions: [prediction], probabilities, classes }, { whole, inside }) {
     const shares = probabilities?.[0] ?? null;
     const names = classes ?? shares?.map((_, index) => `class ${index}`);
-    if (shares !== null) this.say([String(prediction)], this.percentOf(prediction, shares, names));
+    if (shares !== null) this.say([String(prediction)], this.shareOf(prediction, shares, names));
     else if (Array.isArray(prediction)) this.say(prediction.length === 1 ? [number(prediction[0], 6)] : [`${prediction.length} outputs`]);
     else this.say([typeof prediction === "number" ? number(prediction, 5) : String(prediction)], this.unit);
     const list = Array.isArray(prediction) && prediction.length > 1 ? outputs(prediction.flat(Infinity)) : null;
@@ -56,9 +56,9 @@ export class Answer {
     this.strip.textContent = this.headline.textContent;
   }
 
-  percentOf(prediction, shares, names) {
+  shareOf(prediction, shares, names) {
     const place = names.indexOf(prediction);
-    return percent(place < 0 ? Math.max(...shares) : shares[place]);
+    return share(place < 0 ? Math.max(...shares) : shares[place]);
   }
 }
 
@@ -69,7 +69,7 @@ function bars(shares, names, best) {
   const line = (place) => {
     const length = el("span", { class: "trial-bar", style: { "--share": `${100 * shares[place]}%` } });
     return el("tr", { class: names[place] === best ? "best" : null },
-      el("th", { scope: "row" }, String(names[place])),
+      el("th", { scope: "row" }, el("span", {}, String(names[place]))),
       el("td", { class: "trial-track" }, length),
       el("td", { class: "number" }, share(shares[place])));
   };
@@ -81,7 +81,9 @@ function bars(shares, names, best) {
   ];
 }
 
+/** A share that is rounded to neither all nor nothing when it is not. */
 function share(value) {
+  if (value < 1 && value >= 0.9995) return "> 99.9\u202f%";
   return value > 0 && value < 0.0005 ? "< 0.1\u202f%" : `${(100 * value).toFixed(1)}\u202f%`;
 }
 

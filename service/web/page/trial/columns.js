@@ -33,9 +33,15 @@ export function formOf(detail, tensors) {
   };
 }
 
-/** A row to begin with: the first example, or the middle of what training saw. */
-export function firstRow({ columns, examples }) {
-  return examples[0] ?? columns.map(middle);
+/** A row to begin with where there is no example: a blank picture, or the middle of what training saw. */
+export function firstRow({ columns, image }) {
+  if (columns.length === 0) return [0, 0];
+  return image ? columns.map(() => lowest(columns)) : columns.map(middle);
+}
+
+/** The smallest number that training saw in any column. */
+export function lowest(columns) {
+  return Math.min(...columns.map(({ minimum }) => minimum ?? 0));
 }
 
 /** Why a value may surprise the model; null when training saw its like. */

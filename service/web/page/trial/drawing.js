@@ -1,6 +1,7 @@
 // A row that is a picture: drawn with a pointer or with the keys, scaled to what training saw.
 
 import { clear, el } from "../dom.js";
+import { lowest } from "./columns.js";
 import { Raster } from "./raster.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -11,7 +12,7 @@ export class Drawing {
     this.columns = columns;
     this.changed = changed;
     this.raster = new Raster(image.width, image.height);
-    this.low = Math.min(...columns.map(({ minimum }) => minimum ?? 0));
+    this.low = lowest(columns);
     const high = Math.max(...columns.map(({ maximum }) => maximum ?? 1));
     this.high = high > this.low ? high : this.low + 1;
     this.whole = this.high - this.low > 1 && columns.every(({ whole }) => whole);

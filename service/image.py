@@ -1,19 +1,20 @@
 """Rows that are pictures: how wide and high, read from the names of their columns.
 
-Tables hold pictures in two ways: pixel_0_0, pixel_0_1, … by row and column, and pixel1, pixel2, … one row after
-the other. Both count from 0 or 1.
+Tables hold pictures in two ways: pixel_0_0, pixel_0_1, … by row and column, and pixel1, pixel2, … one row
+after the other. Both count from 0 or 1.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from service.metadata import Feature, Image, ModelMetadata
 
 _PIXEL = re.compile(r"(?:pixel|px|pix)_?(\d+)(?:[_x](\d+))?", re.IGNORECASE)
 _SMALLEST = 9
+_STARTS = (0, 1)
 
 
 def image_of(metadata: ModelMetadata | None) -> Image | None:
@@ -26,19 +27,27 @@ def image_of(metadata: ModelMetadata | None) -> Image | None:
 def image_from_names(features: Sequence[Feature]) -> Image | None:
     """The picture whose pixels the features are, row by row; None when one of them is something else."""
     found = [_PIXEL.fullmatch(feature.name) for feature in features]
-    if len(found) < _SMALLEST or any(feature.kind != "numeric" for feature in features):
-        return None
     places = [tuple(int(part) for part in match.groups() if part) for match in found if match]
-    if len(places) < len(found):
+    if len(places) < max(len(found), _SMALLEST) or any(feature.kind != "numeric" for feature in features):
         return None
-    first, last = places[0], places[-1]
-    if not all(0 <= start <= 1 for start in first) or len(set(first)) > 1 or len(first) != len(last):
-        return None
-    start = first[0]
-    if len(first) == 1:
-        side = math.isqrt(len(places))
-        height, width, wanted = side, side, [(start + i,) for i in range(side * side)]
-    else:
-        height, width = (last[0] - start + 1, last[1] - start + 1)
-        wanted = [(start + row, start + column) for row in range(height) for column in range(width)]
-    return Image(width=width, height=height) if places == wanted else None
+    return _by_number(places) or _by_place(places)
+
+
+def _by_number(places: Sequence[tuple[int, ...]]) -> Image | None:
+    """A square, counted from its first pixel to its last."""
+    side = math.isqrt(len(places))
+    square = any(places == [(start + i,) for i in range(side * side)] for start in _STARTS)
+    return Image(width=side, height=side) if square else None
+
+
+def _by_place(places: Sequence[tuple[int, ...]]) -> Image | None:
+    """A rectangle, row by row."""
+    for start in _STARTS:
+        height, width = (number - start + 1 for number in (places[-1][0], places[-1][-1]))
+        if height * width == len(places) and places == list(_rectangle(start, height, width)):
+            return Image(width=width, height=height)
+    return None
+
+
+def _rectangle(start: int, height: int, width: int) -> Iterator[tuple[int, int]]:
+    return ((start + row, start + column) for row in range(height) for column in range(width))

@@ -53,7 +53,8 @@ def test_pixels_that_are_text_are_no_picture() -> None:
 def test_what_a_file_declares_goes_before_its_names() -> None:
     declared = Image(width=6, height=2)
     assert image_of(metadata(12, image=declared)) == declared
-    assert image_of(metadata().model_copy(update={"features": features(BY_PLACE)})) == Image(width=4, height=3)
+    named = metadata().model_copy(update={"features": features(BY_PLACE)})
+    assert image_of(named) == Image(width=4, height=3)
     assert image_of(metadata(12)) is None
     assert image_of(None) is None
 

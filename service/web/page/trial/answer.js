@@ -27,11 +27,12 @@ export class Answer {
   show({ predictions: [prediction], probabilities, classes }, { whole, inside }) {
     const shares = probabilities?.[0] ?? null;
     const names = classes ?? shares?.map((_, index) => `class ${index}`);
-    if (shares !== null) this.say([String(prediction)], this.shareOf(prediction, shares, names));
-    else if (Array.isArray(prediction)) this.say(prediction.length === 1 ? [number(prediction[0], 6)] : [`${prediction.length} outputs`]);
-    else this.say([typeof prediction === "number" ? number(prediction, 5) : String(prediction)], this.unit);
+    const best = shares === null ? null : bestOf(prediction, shares, names);
+    if (shares !== null) this.say(String(prediction), share(shares[best]));
+    else if (Array.isArray(prediction)) this.say(prediction.length === 1 ? number(prediction[0], 6) : `${prediction.length} outputs`);
+    else this.say(typeof prediction === "number" ? number(prediction, 5) : String(prediction), this.unit);
     const list = Array.isArray(prediction) && prediction.length > 1 ? outputs(prediction.flat(Infinity)) : null;
-    clear(this.bars, shares === null ? list : bars(shares, names, prediction));
+    clear(this.bars, shares === null ? list : bars(shares, names, best));
     const server = inside === null ? "" : `, of which ${duration(inside)} in the server`;
     this.time.textContent = `Latency of the call: ${duration(whole)}${server}`;
   }
@@ -51,15 +52,16 @@ export class Answer {
     this.doubts.hidden = names.length === 0;
   }
 
-  say([main], beside = null) {
+  say(main, beside = null) {
     clear(this.headline, el("strong", {}, main), beside !== null && el("span", { class: "muted" }, ` ${beside}`));
     this.strip.textContent = this.headline.textContent;
   }
+}
 
-  shareOf(prediction, shares, names) {
-    const place = names.indexOf(prediction);
-    return share(place < 0 ? Math.max(...shares) : shares[place]);
-  }
+/** The place of a label among the classes; where a graph does not name them, that of the likeliest. */
+function bestOf(prediction, shares, names) {
+  const place = names.indexOf(prediction);
+  return place < 0 ? shares.indexOf(Math.max(...shares)) : place;
 }
 
 /** A bar for each class; of many the likeliest, in the order of the classes where all are shown. */
@@ -68,7 +70,7 @@ function bars(shares, names, best) {
   if (shares.length > MOST) places = places.sort((a, b) => shares[b] - shares[a]).slice(0, MOST);
   const line = (place) => {
     const length = el("span", { class: "trial-bar", style: { "--share": `${100 * shares[place]}%` } });
-    return el("tr", { class: names[place] === best ? "best" : null },
+    return el("tr", { class: place === best ? "best" : null },
       el("th", { scope: "row" }, el("span", {}, String(names[place]))),
       el("td", { class: "trial-track" }, length),
       el("td", { class: "number" }, share(shares[place])));

@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test test-browser soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-certificate container-test clean
+.PHONY: help install demo models lint format types imports proto unit coverage test chromium test-browser soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-certificate container-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +61,10 @@ coverage: .venv/installed ## the same with branch coverage, also of the processe
 test: lint types imports unit ## every check that CI runs
 
 CHROMIUM ?= /usr/bin/chromium
-test-browser: .venv/installed ## the page in a real browser; needs Chromium; pictures in build/screenshots
+chromium:
 	@test -x $(CHROMIUM) || { echo "there is no browser at $(CHROMIUM): apt-get install chromium, or make test-browser CHROMIUM=…"; exit 1; }
+
+test-browser: chromium .venv/installed ## the page in a real browser; needs Chromium; pictures in build/screenshots
 	@rm -rf build/screenshots
 	CHROMIUM=$(CHROMIUM) $(BIN)/pytest -q tests/browser
 

@@ -96,7 +96,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         UnknownModel: the default model named is not in the folder.
         UnreadableKeys: the file of API keys is not in order.
     """
-    device, _ = choose_device(settings.device)
+    device, why = choose_device(settings.device)
     app = FastAPI(
         title="foldserve",
         version=__version__,
@@ -120,6 +120,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.state.tally = tally.Tally(app.state.ledger.block(tally.KEY))
     labels = {"asked": settings.device, "device": device, "provider": provider_of(device)}
     app.state.labels = labels
+    app.state.device_reason = why
     host = Host(
         device=device,
         executor=app.state.executor,

@@ -63,6 +63,8 @@ class ModelIndex(BaseModel):
     device_asked: str
     device: str
     """Where models run."""
+    device_reason: str
+    """Why there, in words."""
     models: list[ModelState]
 
 
@@ -95,6 +97,7 @@ async def all_models(request: Request) -> ModelIndex:
         default_model=index.default,
         device_asked=request.app.state.settings.device,
         device=repository.host.device,
+        device_reason=request.app.state.device_reason,
         models=[_state(index, name) for name in index.names],
     )
 

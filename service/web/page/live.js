@@ -19,9 +19,9 @@ const CHARTS = [
   { title: "Requests per second", format: number, series: [
     { name: "answered", of: (point) => point.answered }, { name: "refused or failed", of: (point) => point.refused }] },
   { title: "Rows per second", format: number, series: [{ name: "rows", of: (point) => point.rows }] },
-  { title: "Latency", format: (value) => duration(value, 2), series: [
+  { title: "Latency", format: (value) => duration(value, 2), least: 1e-3, series: [
     { name: "p50", of: (point) => point.p50 }, { name: "p90", of: (point) => point.p90 }, { name: "p99", of: (point) => point.p99 }] },
-  { title: "Mean time by part", format: (value) => duration(value, 2), stacked: true,
+  { title: "Mean time by part", format: (value) => duration(value, 2), least: 1e-3, stacked: true,
     series: ["decode", "queue", "run", "encode"].map((name) => ({ name, of: (point) => point[name] })) },
   { title: "Rows per run", format: number, series: [{ name: "mean", of: (point) => point.perRun }] },
   { title: "Rows that wait for a run", format: integer, series: [{ name: "waiting", of: (point) => point.waitingRows }] },

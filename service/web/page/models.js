@@ -66,10 +66,10 @@ class Overview {
   }
 }
 
-function summary({ models, default_model: named, device, device_asked: asked }) {
+function summary({ models, default_model: named, device, device_reason: why }) {
   const live = models.filter((model) => model.default_version !== null).length;
   const all = models.length === 1 ? "1 model" : `${count(models.length, "model")}, ${live === models.length ? "all" : live} live`;
-  const where = `They run on ${device === "cuda" ? "the GPU (cuda)" : "the CPU"}; asked for: ${asked}.`;
+  const where = `${device === "cuda" ? "The GPU (cuda)" : "The CPU"} computes (${why}).`;
   const whom = named ? ` A call to /predict without a name goes to ${named}.` : "";
   return models.length === 0 ? "" : `${all}. ${where}${whom}`;
 }

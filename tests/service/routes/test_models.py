@@ -22,6 +22,7 @@ async def test_the_index_says_what_serves_and_why_the_rest_does_not(tmp_path: Pa
         index = (await client.get("/models")).json()
     assert index["default_model"] is None
     assert (index["device_asked"], index["device"]) == ("auto", "cpu")
+    assert index["device_reason"].startswith("auto: ")
     versions = {model["name"]: model["versions"][0] for model in index["models"]}
     assert versions["sound"]["state"] == "READY"
     assert versions["sound"]["provider"] == "CPUExecutionProvider"

@@ -14,9 +14,10 @@ export class Chart {
    * @param series list of { name, of }: of takes a point and gives its value.
    * @param format a value as text, for the axis and the legend.
    * @param stacked whether the series are parts of a whole.
+   * @param least how far the axis reaches when there is nothing to show.
    */
-  constructor({ title, note = "", series, format, stacked = false, span = 120 }) {
-    Object.assign(this, { title, series, format, stacked, span });
+  constructor({ title, note = "", series, format, stacked = false, span = 120, least = 1 }) {
+    Object.assign(this, { title, series, format, stacked, span, least });
     this.points = [];
     this.now = 0;
     this.picked = null;
@@ -45,7 +46,7 @@ export class Chart {
   draw() {
     const width = this.drawing.clientWidth;
     if (width === 0) return;
-    const marks = ticks(this.largest());
+    const marks = ticks(this.largest() || this.least);
     const x = linear(this.now - this.span, this.now, EDGE.left, width - EDGE.right);
     const y = linear(0, marks.at(-1), HEIGHT - EDGE.bottom, EDGE.top);
     this.x = x;

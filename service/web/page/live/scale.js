@@ -2,7 +2,6 @@
 
 /** The ends of the axis from 0 that holds a value, and about so many round steps up to it. */
 export function ticks(largest, wanted = 4) {
-  if (!(largest > 0)) return [0, 1];
   const rough = largest / wanted;
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * unit).find((size) => size >= rough * (1 - 1e-9));

@@ -24,10 +24,15 @@ function line(version, answering) {
   return el("tr", {},
     el("th", { scope: "row" }, version.version),
     el("td", {}, el("span", { class: `badge ${KINDS[version.state]}` }, WORDS[version.state])),
-    el("td", { class: "reason" }, version.reason ?? (version.version === answering ? "answers when no version is named" : "")),
+    el("td", { class: "reason" }, remark(version, answering)),
     el("td", {}, version.device ?? "–"),
     el("td", {}, bytes(version.bytes ?? NaN)),
     el("td", { class: "nowrap" }, version.loaded === null ? "–" : moment(version.loaded)));
+}
+
+function remark({ version, state, reason, features }, answering) {
+  if (reason === null) return version === answering ? "answers when no version is named" : "";
+  return state === "READY" && features === null ? `For tensors alone, not for /predict: ${reason}` : reason;
 }
 
 function oddLine([text, reason]) {

@@ -20,11 +20,12 @@ from playwright.sync_api import Page, Route, expect
 from service.metadata import Feature
 from tests import graphs
 from tests.browser.conftest import Visit, demo_models
-from tests.browser.looks import every_look, faults, overflow, shoot
+from tests.browser.looks import LOOKS, every_look, faults, overflow, shoot
 from tests.processes import Server, serve
 from tests.records import metadata
 
 HOSTILE = '<img src=x onerror=alert(1)> it\'s "$HOME" `x` \\'
+NARROW = LOOKS[2]
 LANGUAGES = ("curl", "Python", "JavaScript", "tritonclient")
 KEY = "a-key-of-this-test-0123456789"
 
@@ -256,8 +257,8 @@ def test_a_drawing_becomes_the_row(visit: Visit, own: Server) -> None:
     page.mouse.move(box["x"] + 4 * cell, box["y"] + 7.5 * cell, steps=8)
     page.mouse.up()
     drawn = np.array(row_of(page)).reshape(8, 8)
-    # The brush is 1.4 wide: seven tenths of the columns on both sides of the middle, of 16.
-    assert np.abs(drawn[1:7, 3:5] - 11.2).max() <= 1
+    # The brush is 1.8 wide: nine tenths of the columns on both sides of the middle, of 16.
+    assert np.abs(drawn[1:7, 3:5] - 14.4).max() <= 1
     assert not drawn[:, [0, 1, 2, 5, 6, 7]].any()
     expect(headline(page).locator("strong")).to_have_text("1")
     truth = httpx.post(f"{own.address}/models/digits/predict", json={"inputs": drawn.reshape(1, -1).tolist()})
@@ -266,6 +267,17 @@ def test_a_drawing_becomes_the_row(visit: Visit, own: Server) -> None:
         shoot(page, look, "try-digits")
         assert overflow(page) == 0
         assert faults(page) == []
+
+
+def test_a_narrow_window_keeps_the_answer_in_sight(visit: Visit, own: Server) -> None:
+    page = open_model(visit, own, "digits", look=NARROW)
+    strip = page.locator(".trial-strip")
+    expect(strip).to_have_text(headline(page).text_content() or "")
+    expect(strip).to_be_visible()
+    headline(page).scroll_into_view_if_needed()
+    expect(strip).to_be_hidden()
+    page.get_by_role("button", name="Copy").scroll_into_view_if_needed()
+    expect(strip).to_be_hidden()
 
 
 def test_the_keys_draw_too(visit: Visit, own: Server) -> None:

@@ -19,35 +19,40 @@ const MOST_NAMED = 40;
 /** The section for the chosen model; it is made anew when another version of it answers. */
 export async function render(root, context) {
   const { model, watch } = context;
-  if (model === null) {
-    say(root, "There is no model yet.");
-    return () => {};
-  }
-  let trial = await open(root, context);
+  let trial = null;
+  let turn = 0;
   let version = versionOf(context.models, model);
-  const end = watch(async (index) => {
+  const show = async () => {
+    const mine = ++turn;
+    trial?.leave();
+    trial = null;
+    const made = await open(context, version);
+    // Another version may have come, or another section, while this one was asked about.
+    if (mine === turn) trial = made(root);
+  };
+  const end = watch((index) => {
     const now = versionOf(index, model);
     if (now === version) return;
     version = now;
-    trial?.leave();
-    trial = await open(root, { ...context, models: index }).catch((error) => say(root, error.message));
+    show().catch((error) => say(root, error.message));
   });
+  await show();
   return () => {
     end();
+    turn += 1;
     trial?.leave();
   };
 }
 
-async function open(root, context) {
+/** What draws the section into a node, and returns the trial where there is one. */
+async function open(context, version) {
   const { model, server } = context;
-  if (versionOf(context.models, model) === null) return say(root, `No version of ${model} answers now.`);
-  const path = encodeURIComponent(model);
-  const [detail, tensors] = await Promise.all([server.model(model), server.json(`v2/models/${path}`)]);
-  if (detail.features === null) return say(root, unfit(detail));
-  const trial = new Trial(context, detail, tensors);
-  clear(root, trial.nodes());
-  trial.start();
-  return trial;
+  if (model === null) return (root) => say(root, "There is no model yet.");
+  if (version === null) return (root) => say(root, `No version of ${model} answers now.`);
+  const tensors = server.json(`v2/models/${encodeURIComponent(model)}`);
+  const [detail, described] = await Promise.all([server.model(model), tensors]);
+  if (detail.features === null) return (root) => say(root, unfit(detail));
+  return (root) => new Trial(context, detail, described).draw(root);
 }
 
 class Trial {
@@ -73,7 +78,7 @@ class Trial {
       el("div", { class: "heading" }, el("div", {}, el("h1", {}, `Try ${this.model}`),
         el("p", {}, "The model answers while you change the row."))),
       el("div", { class: this.form.image ? "trial trial-picture" : "trial" },
-        el("section", { class: "panel stack trial-form", "aria-label": "Row" }, this.head(), main.node,
+        this.panel = el("section", { class: "panel stack trial-form", "aria-label": "Row" }, this.head(), main.node,
           beside && el("details", {}, el("summary", {}, "The row as numbers"), beside.node)),
         this.answer.node, this.answer.strip),
       this.snippets.node,
@@ -87,9 +92,12 @@ class Trial {
     return el("div", { class: "row trial-head" }, el("h2", {}, "Row"), examples.length > 0 && [this.note, next]);
   }
 
-  start() {
+  draw(root) {
+    clear(root, this.nodes());
+    this.unfollow = this.answer.follow(this.panel);
     if (this.form.examples.length) this.fill();
     else this.take(firstRow(this.form));
+    return this;
   }
 
   /** The next of the rows that the file was certified with. */
@@ -130,6 +138,7 @@ class Trial {
   }
 
   leave() {
+    this.unfollow();
     this.caller.stop();
   }
 }

@@ -5,18 +5,31 @@ import { duration, number } from "../format.js";
 
 const MOST = 12;
 
+/** The answer in a panel; where the window is narrow also in a strip at its foot, as long as it shows the form alone. */
 export class Answer {
   constructor({ metadata }) {
     this.target = metadata?.target ?? null;
     this.unit = metadata?.unit ?? null;
     this.headline = el("p", { class: "trial-headline", "aria-live": "polite" });
-    this.strip = el("div", { class: "trial-strip", "aria-hidden": "true" });
+    this.strip = el("div", { class: "trial-strip", "aria-hidden": "true", hidden: true });
     this.doubts = el("p", { class: "trial-doubts", role: "status" });
     this.bars = el("div", {});
     this.time = el("p", { class: "muted small trial-time" });
     this.node = el("section", { class: "panel stack trial-answer", "aria-label": "Answer" },
       el("h2", {}, this.target === null ? "Answer" : `Answer: ${this.target}`),
       this.headline, this.doubts, this.bars, this.time);
+  }
+
+  /** Show the strip while the form is in sight and the answer is not; returns a function that ends it. */
+  follow(form) {
+    const inSight = new Map();
+    const observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) inSight.set(target, isIntersecting);
+      this.strip.hidden = inSight.get(this.headline) || !inSight.get(form);
+    });
+    observer.observe(this.headline);
+    observer.observe(form);
+    return () => observer.disconnect();
   }
 
   busy(whether) {

@@ -147,7 +147,7 @@ function paint(canvas, intensities) {
 }
 
 function brushFor(width, height) {
-  return Math.max(1.4, 0.08 * Math.max(width, height)).toFixed(1);
+  return Math.max(1.8, 0.08 * Math.max(width, height)).toFixed(1);
 }
 
 function limit(at, size) {

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from service.image import image_from_names
-from service.metadata import Certificate, Feature, Folding, GoldenRows, ModelMetadata, Provenance
+from service.metadata import Certificate, Feature, Folding, GoldenRows, Image, ModelMetadata, Provenance
 from service.session import runtime_version
 from training.config import Task
 from training.data import Splits
@@ -55,6 +55,11 @@ class Subject:
         named = (splits.task, splits.target, features, splits.classes)
         return cls(*named, splits.source, splits.fingerprint, rows)
 
+    @property
+    def image(self) -> Image | None:
+        """The picture that a row is, when its columns are named as pixels are."""
+        return image_from_names(self.features)
+
 
 def describe(
     recipe: Recipe, subject: Subject, fits: Sequence[FitResult], metrics: dict[str, float], sealed: Sealed
@@ -70,7 +75,7 @@ def describe(
         target=subject.target,
         features=subject.features,
         classes=subject.classes,
-        image=image_from_names(subject.features),
+        image=subject.image,
         epsilon=model.epsilon if model.batch_norm else None,
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),

@@ -159,7 +159,8 @@ class ModelMetadata(_Record):
     @model_validator(mode="after")
     def _one_feature_per_pixel(self) -> ModelMetadata:
         image = self.image
-        if image is not None and image.width * image.height != len(self.features):
+        numbers = [feature for feature in self.features if feature.kind == "numeric"]
+        if image is not None and not image.width * image.height == len(numbers) == len(self.features):
             raise ValueError(f"a picture of {image.width} × {image.height} needs a feature for each pixel")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ class Splits:
         classes: the labels in the order of the class indices; None for a regression.
         schema: the roles of all columns of the table, and what was found about them.
         notes: what a person should know about the files and the rows.
+        image: the width and height of the picture that a row is, when that was said.
     """
 
     train: Split
@@ -69,8 +71,14 @@ class Splits:
     fingerprint: str
     schema: Schema = field(default_factory=Schema)
     notes: tuple[str, ...] = ()
+    image: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        count, numbers = len(self.columns), len(self.numeric_columns)
+        if self.image is not None and not math.prod(self.image) == numbers == count:
+            size = "x".join(map(str, self.image))
+            found = f"{count} features, {numbers} of them numbers,"
+            raise DataError(f"{self.source}: {found} are no picture of {size} pixels")
         if len(self.train) < 2:
             raise DataError(
                 f"{self.source}: {len(self.train)} training rows; Batch Normalization needs at least 2"
@@ -141,7 +149,8 @@ def load(config: DataConfig, seed: int) -> Splits:
     rows = three_ways(y, classes, config.validation, share, split_seed)
     weight = sample_weights(table, config.weight) if config.weight is not None else None
     notes = tuple(dict.fromkeys(note for note in (*table.notes, dropped, cleaned, *test_notes) if note))
-    return replace(divided(Labelled(table, target, y, weight), schema, rows, test), notes=notes)
+    splits = divided(Labelled(table, target, y, weight), schema, rows, test)
+    return replace(splits, notes=notes, image=config.image)
 
 
 @dataclass(frozen=True, eq=False)

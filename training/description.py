@@ -38,6 +38,7 @@ class Subject:
 
     Attributes:
         rows: how many it was trained on.
+        image: the picture that a row is, as was said or as the names of its columns say.
     """
 
     task: Task
@@ -47,18 +48,15 @@ class Subject:
     source: str
     fingerprint: str
     rows: int
+    image: Image | None = None
 
     @classmethod
     def of(cls, splits: Splits) -> Subject:
         """Of a run's rows."""
         features, rows = tuple(_features(splits)), len(splits.train)
         named = (splits.task, splits.target, features, splits.classes)
-        return cls(*named, splits.source, splits.fingerprint, rows)
-
-    @property
-    def image(self) -> Image | None:
-        """The picture that a row is, when its columns are named as pixels are."""
-        return image_from_names(self.features)
+        image = _image(splits.image) or image_from_names(features)
+        return cls(*named, splits.source, splits.fingerprint, rows, image)
 
 
 def describe(
@@ -112,6 +110,10 @@ def _features(splits: Splits) -> Iterator[Feature]:
             values = next(numbers)
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             yield Feature(name=column.name, minimum=low, maximum=high, missing=column.missing)
+
+
+def _image(size: tuple[int, int] | None) -> Image | None:
+    return None if size is None else Image(width=size[0], height=size[1])
 
 
 def _each(values: Iterable[int]) -> int | str:

@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.training.runs import config
 from training import certify, pipeline
 from training.data import load
 from training.description import Subject
-from training.errors import CertificateError
+from training.errors import CertificateError, DataError
 from training.folding import Affine, FoldError, amplification, into_next, into_previous
 from training.loop import Epoch
 
@@ -52,6 +53,15 @@ def test_a_regression_reports_errors_in_the_targets_unit(tmp_path: Path) -> None
 def test_a_file_of_pixels_says_how_they_lie(tmp_path: Path) -> None:
     splits = load(config("digits", tmp_path).data, seed=0)
     assert Subject.of(splits).image == Image(width=8, height=8)
+
+
+def test_a_picture_is_what_was_said_to_be_one(tmp_path: Path) -> None:
+    data = config("wine", tmp_path).data
+    assert Subject.of(load(data, seed=0)).image is None
+    splits = load(replace(data, image=(13, 1)), seed=0)
+    assert Subject.of(splits).image == Image(width=13, height=1)
+    with pytest.raises(DataError, match="13 features, 13 of them numbers, are no picture of 4x4 pixels"):
+        load(replace(data, image=(4, 4)), seed=0)
 
 
 def test_the_same_seed_makes_the_same_graph(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ function bodyOf({ columns, image, named, rows }, row) {
 function doubted({ columns, image }, row) {
   const names = columns.filter((column, index) => doubt(column, row[index]) !== null).map(({ name }) => name);
   if (!image || names.length === 0) return names;
-  // Not by name, and not in the form of several: what matters is how many.
+  // Of pixels it matters how many they are, not what they are called.
   return [count(names.length, "pixel")];
 }
 

@@ -2,7 +2,7 @@
 
 import { shortest, stepOf } from "./exact.js";
 
-const NUMBER_KINDS = { bool: "flag", string: "text" };
+const OTHER_KINDS = { bool: "flag", string: "text" };
 
 /**
  * @param detail GET /models/{name}
@@ -64,7 +64,7 @@ function column(name, dtype, feature, seen) {
   const minimum = shortest(feature?.minimum ?? null);
   const maximum = shortest(feature?.maximum ?? null);
   const whole = isWhole(dtype) || [minimum, maximum, ...seen].every((value) => value === null || Number.isInteger(value));
-  const kind = categories !== null ? "choice" : (NUMBER_KINDS[dtype] ?? "number");
+  const kind = categories !== null ? "choice" : (OTHER_KINDS[dtype] ?? "number");
   const ranged = minimum !== null && minimum < maximum;
   return {
     name, dtype, kind, categories, minimum, maximum, ranged, whole,

@@ -42,6 +42,13 @@ class Feature(_Record):
     """What its numbers count, such as "years"."""
 
 
+class Image(_Record):
+    """A row that is a picture: its features are the pixels, row by row from the top."""
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
 class FoldEntry(_Record):
     """One normalisation or affine and the linear layer that took it."""
 
@@ -151,6 +158,8 @@ class ModelMetadata(_Record):
     unit: str | None = None
     """What the target's numbers count."""
     classes: tuple[Label, ...] | None = None
+    image: Image | None = None
+    """The picture that a row is; None when it is none."""
     epsilon: float | None = None
     """The ε of its Batch Normalization layers; None when it had none."""
     hyperparameters: dict[str, float | int | str | bool] = {}
@@ -164,6 +173,14 @@ class ModelMetadata(_Record):
     def _classes_belong_to_classification(self) -> ModelMetadata:
         if (self.task == "classification") != (self.classes is not None):
             raise ValueError("classes are needed for classification, and only there")
+        return self
+
+    @model_validator(mode="after")
+    def _one_feature_per_pixel(self) -> ModelMetadata:
+        image = self.image
+        numbers = [feature for feature in self.features if feature.kind == "numeric"]
+        if image is not None and not image.width * image.height == len(numbers) == len(self.features):
+            raise ValueError(f"a picture of {image.width} × {image.height} needs a feature for each pixel")
         return self
 
 

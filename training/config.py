@@ -40,6 +40,7 @@ class DataConfig:
         categorical, numeric, drop: columns whose role is given.
         weight: a column of sample weights.
         drop_missing_target: leave rows without a target out instead of refusing them.
+        image: the width and height of the picture that a row is; None finds out by the columns' names.
     """
 
     source: Path | tuple[Path, ...] | str
@@ -59,6 +60,7 @@ class DataConfig:
     drop: tuple[str, ...] = ()
     weight: str | None = None
     drop_missing_target: bool = False
+    image: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _check(0.0 < self.validation < 0.5, f"--validation is {self.validation}, expected between 0 and 0.5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,9 @@ Weight = Annotated[str | None, _option("a column of sample weights")]
 DropMissingTarget = Annotated[
     bool, _option("leave rows without a target out [they are refused]", "--drop-missing-target")
 ]
+Image = Annotated[
+    str | None, _option("a row is a picture, row by row: WIDTHxHEIGHT, such as 28x28 [by the columns' names]")
+]
 Validation = Annotated[float, _option("share of all rows for early stopping")]
 TestShare = Annotated[float | None, _option("share of all rows for the test [as for --validation]")]
 SplitSeed = Annotated[int | None, _option("of the choice of these rows [--seed]")]
@@ -62,6 +66,7 @@ FLAGS: Flags = {
     "skip_lines": (SkipLines, None),
     "weight": (Weight, None),
     "drop_missing_target": (DropMissingTarget, False),
+    "image": (Image, None),
     "validation": (Validation, 0.15),
     "test_share": (TestShare, None),
     "split_seed": (SplitSeed, None),
@@ -81,6 +86,7 @@ def data_config(
     missing: str | None,
     columns: str | None,
     delimiter: str | None,
+    image: str | None = None,
     **plain: Any,
 ) -> DataConfig:
     """The record of what the flags say; `plain` goes into it as it is.
@@ -98,6 +104,7 @@ def data_config(
         missing=None if missing is None else _names([missing]),
         columns=_names([columns] if columns else None),
         delimiter=_delimiter(delimiter),
+        image=_image(image),
         **plain,
     )
 
@@ -120,6 +127,15 @@ def _names(texts: list[str] | None) -> tuple[str, ...]:
 
 def _delimiter(text: str | None) -> str | None:
     return {"tab": "\t", "\\t": "\t", "blank": " "}.get(text or "", text)
+
+
+def _image(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text)
+    if found is None:
+        raise ConfigError(f"--image is {text!r}, expected WIDTHxHEIGHT, such as 28x28")
+    return int(found[1]), int(found[2])
 
 
 def _task(text: str) -> Task | None:

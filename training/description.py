@@ -13,7 +13,17 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from service.metadata import Certificate, Feature, Folding, GoldenRows, Layer, ModelMetadata, Provenance
+from service.image import image_from_names
+from service.metadata import (
+    Certificate,
+    Feature,
+    Folding,
+    GoldenRows,
+    Image,
+    Layer,
+    ModelMetadata,
+    Provenance,
+)
 from service.outline import outline_of
 from service.session import runtime_version
 from training.config import Task
@@ -45,6 +55,7 @@ class Subject:
     Attributes:
         rows: how many it was trained on.
         rows_of_each: how many each member of an ensemble was trained on, where that is less.
+        image: the picture that a row is, as was said or as the names of its columns say.
     """
 
     task: Task
@@ -55,6 +66,7 @@ class Subject:
     fingerprint: str
     rows: int
     rows_of_each: int
+    image: Image | None = None
 
     @classmethod
     def of(cls, splits: Splits, members: int = 1) -> Subject:
@@ -63,7 +75,9 @@ class Subject:
         seen = together(splits) if differ(each) else splits.train
         features = tuple(_features(splits, seen.numeric))
         named = (splits.task, splits.target, features, splits.classes)
-        return cls(*named, splits.source, splits.fingerprint, len(seen), len(each[0].train))
+        image = _image(splits.image) or image_from_names(features)
+        rows = (len(seen), len(each[0].train))
+        return cls(*named, splits.source, splits.fingerprint, *rows, image)
 
 
 def describe(
@@ -86,6 +100,7 @@ def describe(
         target=subject.target,
         features=subject.features,
         classes=subject.classes,
+        image=subject.image,
         epsilon=model.epsilon if model.batch_norm else None,
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),
@@ -132,6 +147,10 @@ def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]
             values = next(numbers)
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             yield Feature(name=column.name, minimum=low, maximum=high, missing=column.missing)
+
+
+def _image(size: tuple[int, int] | None) -> Image | None:
+    return None if size is None else Image(width=size[0], height=size[1])
 
 
 def _each(values: Iterable[int]) -> int | str:

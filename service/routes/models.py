@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from service.errors import ModelUnavailable, UnknownModel, UnsupportedSignature
-from service.metadata import Layer, ModelMetadata, Task
+from service.image import image_of
+from service.metadata import Image, Layer, ModelMetadata, Task
 from service.model import ServedModel
 from service.outline import outline_of, unfolded
 from service.repository import Refused, Repository, Version
@@ -83,6 +84,8 @@ class ModelDetail(ModelState):
     features: list[str] | None = None
     """What a row of /predict holds, in order; None when /predict does not take the model."""
     inputs: list[InputState] | None = None
+    image: Image | None = None
+    """The picture that a row is, as the file declares it or as the names of its features say."""
     metadata: ModelMetadata | None = None
 
 
@@ -113,8 +116,13 @@ async def detail(request: Request, name: str) -> ModelDetail:
     signature = _signature(model)
     if signature is None:
         return ModelDetail(**state, metadata=model.metadata)
-    features = list(signature.features)
-    return ModelDetail(**state, features=features, inputs=_inputs(signature), metadata=model.metadata)
+    return ModelDetail(
+        **state,
+        features=list(signature.features),
+        inputs=_inputs(signature),
+        image=image_of(model.metadata),
+        metadata=model.metadata,
+    )
 
 
 class Graphs(BaseModel):

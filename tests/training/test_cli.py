@@ -87,6 +87,7 @@ def test_the_schema_is_shown_before_training_and_flags_change_it(tmp_path: Path)
             2,
             "--test-share is 1.0, expected at least 0, below 0.5",
         ),
+        (["--dataset", "wine", "--image", "8"], 2, "--image is '8', expected WIDTHxHEIGHT, such as 28x28"),
         (["--dataset", "wine", "--delimiter", ";;"], 2, "--delimiter is ';;', expected one sign"),
         (["--dataset", "wine", "--epochs", "0"], 2, "--epochs is 0, expected at least 1"),
         (["--dataset", "wine", "--name", "../x"], 2, "--name is '../x'"),

@@ -1,15 +1,18 @@
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.metadata import read_metadata
+from service.metadata import Image, read_metadata
 from service.session import Session
 from tests.training import runs
 from tests.training.runs import config
 from training import certify, pipeline
-from training.errors import CertificateError
+from training.data import load
+from training.description import Subject
+from training.errors import CertificateError, DataError
 from training.folding import Affine, FoldError, amplification, into_next, into_previous
 from training.loop import Epoch
 
@@ -35,6 +38,7 @@ def test_a_run_publishes_a_file_that_says_everything_about_itself(tmp_path: Path
     assert before["norm1"] == before["norm2"] == "BatchNormalization"
     assert before["standardiser"] == "Sub/Div"
     assert len(metadata.features) == 13
+    assert metadata.image is None
     assert all(feature.minimum < feature.maximum for feature in metadata.features)
     assert len(seen) == 5
 
@@ -47,6 +51,20 @@ def test_a_regression_reports_errors_in_the_targets_unit(tmp_path: Path) -> None
     assert layers == ["standardiser", "norm1", "norm2", "target_scale"]
     output = Session(outcome.path).run({"features": np.array(outcome.metadata.golden.inputs, np.float32)})  # type: ignore[union-attr]
     assert output[0].tolist() == [list(row) for row in outcome.metadata.golden.outputs]  # type: ignore[union-attr]
+
+
+def test_a_file_of_pixels_says_how_they_lie(tmp_path: Path) -> None:
+    splits = load(config("digits", tmp_path).data, seed=0)
+    assert Subject.of(splits).image == Image(width=8, height=8)
+
+
+def test_a_picture_is_what_was_said_to_be_one(tmp_path: Path) -> None:
+    data = config("wine", tmp_path).data
+    assert Subject.of(load(data, seed=0)).image is None
+    splits = load(replace(data, image=(13, 1)), seed=0)
+    assert Subject.of(splits).image == Image(width=13, height=1)
+    with pytest.raises(DataError, match="13 features, 13 of them numbers, are no picture of 4x4 pixels"):
+        load(replace(data, image=(4, 4)), seed=0)
 
 
 def test_the_same_seed_makes_the_same_graph(tmp_path: Path) -> None:

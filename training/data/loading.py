@@ -43,7 +43,7 @@ def load(config: DataConfig, seed: int) -> Splits:
     splits = divided(Labelled(table, target, y, weight), schema, rows, test)
     unseen = _unseen(test, splits) if test else ()
     notes = (note for note in (*table.notes, dropped, cleaned, *test_notes, *unseen) if note)
-    return replace(splits, notes=tuple(dict.fromkeys(notes)))
+    return replace(splits, notes=tuple(dict.fromkeys(notes)), image=config.image)
 
 
 def _unseen(test: Table, splits: Splits) -> Iterator[str]:

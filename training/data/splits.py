@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,7 @@ class Splits:
         classes: the labels in the order of the class indices; None for a regression.
         schema: the roles of all columns of the table, and what was found about them.
         notes: what a person should know about the files and the rows.
+        image: the width and height of the picture that a row is, when that was said.
     """
 
     train: Split
@@ -63,8 +65,14 @@ class Splits:
     fingerprint: str
     schema: Schema = field(default_factory=Schema)
     notes: tuple[str, ...] = ()
+    image: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        count, numbers = len(self.columns), len(self.numeric_columns)
+        if self.image is not None and not math.prod(self.image) == numbers == count:
+            size = "x".join(map(str, self.image))
+            found = f"{count} features, {numbers} of them numbers,"
+            raise DataError(f"{self.source}: {found} are no picture of {size} pixels")
         if len(self.train) < 2:
             raise DataError(
                 f"{self.source}: {len(self.train)} training rows; Batch Normalization needs at least 2"

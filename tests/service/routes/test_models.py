@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.metadata import Feature
 from tests import graphs
 from tests.conftest import Serving
 from tests.records import golden, metadata
@@ -45,10 +46,22 @@ async def test_a_model_tells_its_features_and_metadata(tmp_path: Path, serving: 
         detail = (await client.get("/models/m")).json()
     assert detail["inputs"] == [{"name": "x", "dtype": "float32", "features": ["f0", "f1"]}]
     assert detail["features"] == ["f0", "f1"]
+    assert detail["image"] is None
     assert detail["metadata"] == document.model_dump(mode="json")
     assert detail["default_version"] == 1
     said = {key: detail["versions"][0][key] for key in ("task", "target", "classes", "features")}
     assert said == {"task": "classification", "target": "kind", "classes": 2, "features": 2}
+
+
+async def test_a_model_of_pixels_tells_how_they_lie(tmp_path: Path, serving: Serving) -> None:
+    names = tuple(Feature(name=f"pixel{place}") for place in range(1, 10))
+    document = metadata().model_copy(update={"features": names})
+    weight = np.ones((9, 2), np.float32)
+    properties = graphs.metadata_property(document.model_dump_json())
+    graphs.put(graphs.linear(weight, weight[0], softmax=True, properties=properties), tmp_path, "m")
+    async with serving(tmp_path) as client:
+        detail = (await client.get("/models/m")).json()
+    assert detail["image"] == {"width": 3, "height": 3}
 
 
 async def test_a_model_that_does_not_serve_still_has_a_page(tmp_path: Path, serving: Serving) -> None:

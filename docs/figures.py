@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -149,7 +150,9 @@ def batching() -> list[Answer]:
         axis.barh(answer.client, answer.queue, 0.3, left=at, color=GREY, alpha=0.5)
         axis.barh(answer.client, answer.run, 0.7, left=at + answer.queue, color=GREEN, alpha=0.85)
     axis.set(xlabel="milliseconds", ylabel="client", yticks=range(CLIENTS))
-    axis.set_title("thin: the row waits while another run computes; thick: it is computed, with those of the same run")
+    axis.set_title(
+        "thin: the row waits while another run computes; thick: it is computed, with those of the same run"
+    )
     save(figure, "batching")
     return answers
 
@@ -160,7 +163,7 @@ def heavy() -> onnx.ModelProto:
     sizes = (256, 4000, 4000, 4)
     nodes, weights = [], []
     last = "x"
-    for index, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (rows, columns) in enumerate(pairwise(sizes)):
         weight = random.normal(0, rows**-0.5, (rows, columns)).astype(np.float32)
         weights.append(onnx.numpy_helper.from_array(weight, f"w{index}"))
         nodes.append(onnx.helper.make_node("MatMul", [last, f"w{index}"], [f"h{index}"]))

@@ -11,8 +11,8 @@ from docs.site import markdown
 from docs.site.markdown import cell, code, table
 
 _GROUPS = {"predict": "Predictions", "models": "Models", "health": "Health"}
-_HEAD = """The document itself is at `/openapi.json` of a running server, with the features and examples of the models
-that it serves, and readable at `/docs`. What every form means is told in [forms](../formats.md), the
+_HEAD = """The document itself is at `/openapi.json` of a running server, with the features and examples of
+the models that it serves, and readable at `/docs`. What every form means is told in [forms](../formats.md), the
 Open Inference Protocol in [serving](../serving.md). `/metrics`, `/docs` and `/openapi.json` are not listed.
 
 """

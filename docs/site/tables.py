@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from docs.site import markdown
@@ -90,8 +91,8 @@ def reasons() -> str:
     from training.folding import report
 
     text = (
-        "Why a normalisation stays. The list is closed; `foldserve fold` prints the code with the missing fact, "
-        "and the [algebra](../folding.md) says what would be needed.\n\n"
+        "Why a normalisation stays. The list is closed; `foldserve fold` prints the code with the missing "
+        "fact, and the [algebra](../folding.md) says what would be needed.\n\n"
     )
     rows = [(code(value), cell(told)) for value, told in told_members(inspect.getsource(report.Reason))]
     return markdown.page(
@@ -102,6 +103,6 @@ def reasons() -> str:
 def told_members(source: str) -> Iterator[tuple[str, str]]:
     """Each member's value and the text that stands below it."""
     body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
-    for statement, below in zip(body, body[1:], strict=False):
+    for statement, below in pairwise(body):
         if isinstance(statement, ast.Assign) and isinstance(below, ast.Expr):
             yield ast.literal_eval(statement.value), ast.literal_eval(below.value)

@@ -19,11 +19,15 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 RUN = ("sh", "python")
-PROGRAMS = "foldserve curl docker kubectl python pip make git mkdir mv cp chmod gzip printf openssl".split()
+PROGRAMS = (
+    *("foldserve", "curl", "docker", "kubectl", "python", "pip", "make", "git", "mkdir", "mv", "cp"),
+    *("chmod", "gzip", "printf", "openssl", "source", "apt-get", "pytest"),
+)
 """What a command begins with; a test finds those that stand where nothing runs them."""
 
 Fate = Literal["run", "file", "not run", "shown"]
 
+_COMMAND = re.compile(rf"^([A-Z_]+=\S+ )*(\S*/)?({'|'.join(sorted(PROGRAMS))}) \S|^import \w+( as \w+)?$")
 _FENCE = re.compile(r"^```(\S*)\s*$")
 _COMMENT = re.compile(r"^<!-- (not run|file|fails)(?:: (.*?))? -->$")
 
@@ -87,9 +91,8 @@ def page_blocks(path: Path) -> list[Block]:
 
 
 def commands_in(text: str) -> list[str]:
-    """The lines that look like commands of a shell."""
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line.split(" ")[0].rsplit("/", 1)[-1] in PROGRAMS and " " in line]
+    """The lines that look like commands of a shell, or like imports of Python."""
+    return [line for line in text.splitlines() if _COMMAND.match(line.strip())]
 
 
 def _comment(before: list[str]) -> tuple[str, str]:

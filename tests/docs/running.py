@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.docs.blocks import ROOT, Block
 
 LIMIT = 300
+PORTS = ("8000", "8001", "8002")
 SHORTER: Mapping[str, tuple[str, ...]] = {
     "train": ("--epochs", "2"),
     "tune": ("--epochs", "1", "--trials", "2"),

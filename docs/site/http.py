@@ -12,8 +12,9 @@ from docs.site.markdown import cell, code, table
 
 _GROUPS = {"predict": "Predictions", "models": "Models", "health": "Health"}
 _HEAD = """The document itself is at `/openapi.json` of a running server, with the features and examples of
-the models that it serves, and readable at `/docs`. What every form means is told in [forms](../formats.md), the
-Open Inference Protocol in [serving](../serving.md). `/metrics`, `/docs` and `/openapi.json` are not listed.
+the models that it serves, and readable at `/docs`. What every form means is told in [forms](../formats.md),
+the Open Inference Protocol in [serving](../serving.md). `/metrics`, `/docs` and
+`/openapi.json` are not listed.
 
 """
 

@@ -30,7 +30,7 @@ def page() -> str:
     text = _HEAD
     for tag, found in groups.items():
         text += f"## {_GROUPS.get(tag, 'MLflow' if tag == 'mlflow' else tag.title())}\n\n"
-        text += table(("request", "", "bodies", "answers"), [_row(*operation) for operation in found]) + "\n"
+        text += table(("request", "", "answers"), [_row(*operation) for operation in found]) + "\n"
     return markdown.page("HTTP", "the OpenAPI document", text + _schemas(document["components"]["schemas"]))
 
 
@@ -44,12 +44,13 @@ def _document() -> dict[str, Any]:
         return found
 
 
-def _row(path: str, method: str, operation: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _row(path: str, method: str, operation: Mapping[str, Any]) -> tuple[str, str, str]:
     bodies = (operation.get("requestBody") or {}).get("content", {})
     headers = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "header"]
     text = cell((operation.get("description") or operation["summary"]).split("\n\n")[0])
     text += "".join(f" Header {code(name)}." for name in headers)
-    return code(f"{method} {path}"), text, ", ".join(map(code, bodies)), " ".join(operation["responses"])
+    text += f" Takes {', '.join(map(code, bodies))}." if bodies else ""
+    return code(f"{method} {path}"), text, " ".join(operation["responses"])
 
 
 def _schemas(schemas: Mapping[str, Any]) -> str:

@@ -62,8 +62,11 @@ def predict(
 ) -> None:
     """Predict for a file of rows, without a server: the same numbers, bit for bit."""
     from service.offline import predict_file, write
+    from service.progress import rows_progress
 
-    write(predict_file(model_file, data).frame(), output)
+    with rows_progress() as observe:
+        predictions = predict_file(model_file, data, observe)
+    write(predictions.frame(), output)
 
 
 @app.command()

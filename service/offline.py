@@ -38,8 +38,13 @@ class Predictions:
         return tabular.predictions(self.outputs, classes, self.probabilities)
 
 
-def predict_file(model_file: Path, data: Path) -> Predictions:
+def predict_file(
+    model_file: Path, data: Path, observe: Callable[[int, int], None] = lambda _done, _of: None
+) -> Predictions:
     """Run a model file over a table; columns that the model does not know are ignored.
+
+    Args:
+        observe: is told how many rows are done, and of how many.
 
     Raises:
         UnreadableModel: the model file is not in order.
@@ -49,10 +54,10 @@ def predict_file(model_file: Path, data: Path) -> Predictions:
     model = ServedModel(model_file.parent.parent.name or "model", 1, model_file)
     signature = model.door.signature
     feeds = read_rows(data, signature)
-    parts = [
-        model.predict({name: array[start : start + CHUNK] for name, array in feeds.items()})
-        for start in range(0, signature.count(feeds), CHUNK)
-    ]
+    rows, parts = signature.count(feeds), []
+    for start in range(0, rows, CHUNK):
+        parts.append(model.predict({name: array[start : start + CHUNK] for name, array in feeds.items()}))
+        observe(min(start + CHUNK, rows), rows)
     outputs, *beside = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Predictions(outputs, model.metadata, *beside)
 

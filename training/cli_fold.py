@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +13,11 @@ import typer
 from training.errors import CertificateError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from training.folding.onnx_graph import FoldedFile
+    from training.folding.onnx_graph.file import Observer
     from training.folding.report import FoldEntry
     from training.verify import Verification
 
@@ -42,7 +46,8 @@ def fold(
     from training.folding.onnx_graph import fold_file
 
     target = None if check else output
-    folded = fold_file(model, target, forward=not no_forward, amp_limit=amp_limit)
+    with folding_progress() as observe:
+        folded = fold_file(model, target, forward=not no_forward, amp_limit=amp_limit, observe=observe)
     _print(fold_table(folded))
     _print(size_table(folded, target))
     if report is not None:
@@ -67,6 +72,23 @@ def verify(
     _print(verification_table(result))
     if not result.is_same:
         raise CertificateError(f"{folded} does not compute what {original} computes")
+
+
+@contextmanager
+def folding_progress(console: Console | None = None) -> Iterator[Observer]:
+    """A bar on stderr that goes when it is done; on a terminal only."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = console or Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading", total=None)
+
+        def observe(what: str, done: int, of: int) -> None:
+            progress.update(task, description=what, completed=done, total=of)
+
+        yield observe
 
 
 def fold_table(folded: FoldedFile) -> Table:

@@ -16,7 +16,12 @@ class TrainingProgress:
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console)
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
         self._tasks: dict[int, TaskID] = {}
 
     def __enter__(self) -> TrainingProgress:
@@ -50,7 +55,12 @@ class TrialsProgress:
 
     def __init__(self, console: Console, trials: int) -> None:
         columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console)
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
         self._task = self._progress.add_task("", total=trials)
 
     def __enter__(self) -> TrialsProgress:

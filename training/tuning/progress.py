@@ -16,7 +16,12 @@ class TuningProgress:
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn())
-        self._progress = Progress(*columns, TextColumn("{task.description}"), console=console)
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
         self._task = self._progress.add_task("")
         self._standing = ""
 

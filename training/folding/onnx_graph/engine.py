@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import onnx_ir as ir
 
@@ -21,10 +22,15 @@ from training.folding.report import FoldEntry, Reason
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may choose: whether to fold forward at all, and up to which amp a shift goes with it."""
+    """What a caller may choose: whether to fold forward at all, and up to which amp a shift goes with it.
+
+    Attributes:
+        observe: is told how many nodes have been looked at, and of how many.
+    """
 
     forward: bool = True
     amp_limit: float = 32.0
+    observe: Callable[[int, int], None] = lambda _done, _of: None
 
 
 @dataclass
@@ -47,9 +53,11 @@ class Engine:
         for graph in graphs:
             for forms in self._runs(graph):
                 self.journal.group(forms)
+        done, of = count(1), sum(map(len, graphs))
         for graph in graphs:
             for node in list(graph):
                 self._back(node)
+                self.options.observe(next(done), of)
         for graph in graphs:
             self._forward(graph)
         join_added_biases(self.workspace)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -44,8 +46,17 @@ class FoldedFile:
     bytes_after: int | None
 
 
+Observer = Callable[[str, int, int], None]
+"""Is told what goes on ("folding", "writing"), how many nodes or tensors are done, and of how many."""
+
+
 def fold_file(
-    source: Path, target: Path | None = None, *, forward: bool = True, amp_limit: float = 32.0
+    source: Path,
+    target: Path | None = None,
+    *,
+    forward: bool = True,
+    amp_limit: float = 32.0,
+    observe: Observer = lambda _what, _done, _of: None,
 ) -> FoldedFile:
     """Fold a model file. With external data, no more than a few blocks of them are in memory at once.
 
@@ -57,10 +68,11 @@ def fold_file(
     opened = open_functions(model)
     graph = load_graph(opened, source.parent)
     before = count(graph)
-    entries = fold_graph(graph, opened, Options(forward, amp_limit))
+    entries = fold_graph(graph, opened, Options(forward, amp_limit, partial(observe, "folding")))
     after = count(graph)
     folded = any(entry.direction != "left" for entry in entries)
-    size = None if target is None else _write(graph if folded else None, model, source, target, strict)
+    wanted = graph if folded else None
+    size = None if target is None else _write(wanted, model, source, target, strict, observe)
     report = make_report(entries, before, after if folded else before)
     return FoldedFile(report, _size(source, model), size)
 
@@ -89,7 +101,14 @@ def _check(model: onnx.ModelProto, path: Path) -> bool:
         raise InvalidModelError(f"{path}: {error}") from error
 
 
-def _write(graph: ir.Model | None, model: onnx.ModelProto, source: Path, target: Path, strict: bool) -> int:
+def _write(
+    graph: ir.Model | None,
+    model: onnx.ModelProto,
+    source: Path,
+    target: Path,
+    strict: bool,
+    observe: Observer,
+) -> int:
     """Write the folded graph, or the model as it was; data first, then the file, by replacement."""
     target.parent.mkdir(parents=True, exist_ok=True)
     external = _has_external(model)
@@ -101,7 +120,11 @@ def _write(graph: ir.Model | None, model: onnx.ModelProto, source: Path, target:
     if external:
         data = f"{target.name}.data"
         graph = ir.external_data.unload_from_model(
-            graph, target.parent, data, size_threshold_bytes=_EXTERNAL_FROM
+            graph,
+            target.parent,
+            data,
+            size_threshold_bytes=_EXTERNAL_FROM,
+            callback=lambda _, at: observe("writing", at.index + 1, at.total),
         )
     result = written(graph, model)
     require_promises(model, result, strict)

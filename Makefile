@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean chromium test-browser docs
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-profile bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean chromium test-browser docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-serving: .venv/installed ## the server beside its peers; needs wrk (apt-ge
 
 bench-request: .venv/installed ## where the microseconds of a request go
 	$(BIN)/python benchmarks/request.py
+
+bench-profile: .venv/installed ## what spends the processor time of a request behind a socket; needs wrk and perf
+	$(BIN)/python benchmarks/serving_profile.py
 
 bench-guard: .venv/installed ## instructions per request, by valgrind; fails when they grow by a tenth
 	$(BIN)/python benchmarks/guard.py

@@ -28,6 +28,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import section
 from benchmarks.table_files import config_of
 from training.config import DataConfig, RunConfig
 from training.data import load
@@ -39,8 +40,6 @@ from training.preparation import Preparation
 from training.statistics import reestimate_exactly
 
 HERE = Path(__file__).resolve().parent
-DOCS = HERE.parent / "docs" / "training.md"
-BEGIN, END = "<!-- bench-statistics: begin -->", "<!-- bench-statistics: end -->"
 
 AVERAGES = {"momentum 0.1": 0.1, "momentum 0.01": 0.01}
 """TensorFlow's momentum of 0.99 is PyTorch's 0.01, which is ours."""
@@ -171,9 +170,7 @@ def main() -> None:
         print(line, flush=True)
         text.append(line)
     note = f"Test RMSE, of California in 100,000 $, mean ± deviation of {given.seeds} seeds."
-    before, _, rest = DOCS.read_text().partition(BEGIN)
-    section = "\n".join([BEGIN, "", *text, "", note, "", END])
-    DOCS.write_text(f"{before}{section}{rest.partition(END)[2]}")
+    section.write("training.md", "bench-statistics", "\n".join([*text, "", note]))
 
 
 if __name__ == "__main__":

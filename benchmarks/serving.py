@@ -82,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = run(_prepare(Path(folder)), plan, [] if given.quick else list(OTHERS))
     report["quick"] = given.quick
-    serving_report.write(report, ROOT / "results", ROOT.parent / "docs" / "performance.md")
+    serving_report.write(report, ROOT / "results")
 
 
 def run(bench: Bench, plan: Plan, others: Sequence[Peer]) -> dict[str, object]:

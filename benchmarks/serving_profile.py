@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -26,7 +26,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
-from benchmarks import serving  # noqa: E402
+from benchmarks import section, serving  # noqa: E402
 from benchmarks.serving_load import Window, script, window  # noqa: E402
 from benchmarks.serving_peers import BARE, Running  # noqa: E402
 
@@ -72,13 +72,17 @@ def main() -> None:
     for tool in ("wrk", "perf"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed: apt-get install {'linux-perf' if tool == 'perf' else tool}")
+    lines: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         bench = serving._prepare(Path(folder))
         with serving.started(bench, bench.small, [BARE, serving.OURS], {}) as servers:
             for title, rows, connections in LOADS:
                 found = _alternate(bench, servers, rows, connections, given)
-                print(f"\n**{title}**\n")
-                _tell(found)
+                lines += [f"**{title}**", "", *_told(found), ""]
+    lines.append(f"Medians of {given.rounds} windows of {given.seconds} s.")
+    text = "\n".join(lines)
+    print(text)
+    section.write("performance.md", "bench-profile", text)
 
 
 def _alternate(
@@ -137,20 +141,24 @@ def _part(line: str) -> str:
     return REST
 
 
-def _tell(found: Mapping[str, list[Profile]]) -> None:
+def _told(found: Mapping[str, list[Profile]]) -> Iterator[str]:
     names = list(found)
     middle = {
         name: {part: median(p.parts.get(part, 0.0) for p in profiles) for part in _parts(found)}
         for name, profiles in found.items()
     }
-    print(f"| µs of a request | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    yield f"| µs of a request | {' | '.join(names)} |"
+    yield f"|---|{'---|' * len(names)}"
     for part in sorted(_parts(found), key=lambda part: -middle[names[-1]][part]):
-        print(f"| {part} | {' | '.join(f'{middle[name][part]:.1f}' for name in names)} |")
-    for title, of in (
-        ("processor time of the server", lambda p: p.spent),
-        ("p50 that the client sees", lambda p: p.measured.p50),
-    ):
-        print(f"| {title} | {' | '.join(f'{median(map(of, found[name])):.1f}' for name in names)} |")
+        yield _row(part, (middle[name][part] for name in names))
+    yield _row("**processor time of the server**", (median(p.spent for p in found[name]) for name in names))
+    yield _row(
+        "**p50 that the client sees**", (median(p.measured.p50 for p in found[name]) for name in names)
+    )
+
+
+def _row(title: str, values: Iterable[float]) -> str:
+    return f"| {title} | {' | '.join(f'{value:.1f}' for value in values)} |"
 
 
 def _parts(found: Mapping[str, list[Profile]]) -> list[str]:

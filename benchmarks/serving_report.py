@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import section
+
 BARE, OURS = "bare ASGI on uvicorn", "foldserve"
-START, END = "<!-- bench-serving: begin -->", "<!-- bench-serving: end -->"
 Report = dict[str, Any]
 
 
-def write(report: Report, results: Path, page: Path) -> None:
+def write(report: Report, results: Path) -> None:
     """Print the tables; write serving.json, serving.md and serving.png, and the section of the page."""
     text = "\n".join(_lines(report))
     print(text)
@@ -22,9 +23,8 @@ def write(report: Report, results: Path, page: Path) -> None:
     (results / f"serving{suffix}.json").write_text(json.dumps(report, indent=2) + "\n")
     (results / f"serving{suffix}.md").write_text(text + "\n")
     plot(report, results / f"serving{suffix}.png")
-    if not report["quick"] and page.exists():
-        before, _, rest = page.read_text().partition(START)
-        page.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+    if not report["quick"]:
+        section.write("performance.md", "bench-serving", text)
 
 
 def _lines(report: Report) -> Iterator[str]:

@@ -24,6 +24,7 @@ import torch
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
+from benchmarks import section  # noqa: E402
 from training.config import LoopConfig, ModelConfig, Task  # noqa: E402
 from training.loop import Rows, stack, steps  # noqa: E402
 from training.loop.losses import Loss  # noqa: E402
@@ -33,8 +34,6 @@ from training.loop.snapshots import Snapshots  # noqa: E402
 from training.loop.spikes import SpikeGuard  # noqa: E402
 from training.model import build_core  # noqa: E402
 
-DOCS = ROOT.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- bench-step: begin -->", "<!-- bench-step: end -->"
 BATCH, AT_ONCE = 256, 16
 WHOLE, BARE = "**the whole step**", "**the bare matrix products**"
 PARTS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
@@ -65,9 +64,7 @@ def main() -> None:
     fashion = measure(60_000, (784, 256, 128, 10), "classification", taken, given.seconds)
     table = measure(13_209, (8, 208, 208, 1), "regression", taken, given.seconds)
     text = as_markdown(fashion, table)
-    before, begin, rest = DOCS.read_text().partition(BEGIN)
-    if begin:
-        DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}")
+    section.write("performance.md", "bench-step", text)
     print(text)
 
 

@@ -25,10 +25,10 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from benchmarks import section  # noqa: E402
+
 RESULTS = HERE / "results" / "tables.json"
 REPORT = HERE / "results" / "tables.md"
-DOCS = HERE.parent / "docs" / "training.md"
-BEGIN, END = "<!-- bench-training: begin -->", "<!-- bench-training: end -->"
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,7 @@ def _write(results: dict[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
     text = "\n".join([*report(results), "", _times(results)]) + "\n"
     REPORT.write_text(text)
-    if DOCS.exists() and BEGIN in DOCS.read_text():
-        before, _, rest = DOCS.read_text().partition(BEGIN)
-        DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}")
+    section.write("training.md", "bench-training", text)
 
 
 def _tell(name: str, seed: int, run: Mapping[str, Any]) -> None:

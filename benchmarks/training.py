@@ -34,10 +34,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT.parent))
 
+from benchmarks import section  # noqa: E402
 from benchmarks.serving_peers import CannotRun, Peer  # noqa: E402
 
-DOCS = ROOT.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- bench-training-speed: begin -->", "<!-- bench-training-speed: end -->"
 WORKER = ROOT / "peers" / "training_worker.py"
 OURS, BARE = "foldserve", "bare matrix products"
 STEPS_OURS, STEPS_LOADER = "foldserve, per step", "DataLoader + default AdamW, per step"
@@ -156,10 +155,8 @@ def main() -> None:
 
 def _into_docs(results: Path) -> None:
     """The tables of all numbers of threads."""
-    before, begin, rest = DOCS.read_text().partition(BEGIN)
-    if begin:
-        tables = "\n".join(path.read_text() for path in sorted(results.glob("training-speed-*.md")))
-        DOCS.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{rest.partition(END)[2]}")
+    tables = "\n".join(path.read_text() for path in sorted(results.glob("training-speed-*.md")))
+    section.write("performance.md", "bench-training-speed", tables)
 
 
 def _fashion(folder: Path, path: Path) -> None:

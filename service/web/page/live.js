@@ -24,7 +24,7 @@ const CHARTS = [
   { title: "Mean time by part", format: (value) => duration(value, 2), least: 1e-3, stacked: true,
     series: ["decode", "queue", "run", "encode"].map((name) => ({ name, of: (point) => point[name] })) },
   { title: "Rows per run", format: number, series: [{ name: "mean", of: (point) => point.perRun }] },
-  { title: "Rows that wait for a run", format: integer, series: [{ name: "waiting", of: (point) => point.waitingRows }] },
+  { title: "Rows that wait for a run", format: integer, finest: 1, series: [{ name: "waiting", of: (point) => point.waitingRows }] },
 ];
 
 /** The charts, which follow the server until they are left or paused. */

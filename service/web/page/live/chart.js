@@ -15,9 +15,10 @@ export class Chart {
    * @param format a value as text, for the axis and the legend.
    * @param stacked whether the series are parts of a whole.
    * @param least how far the axis reaches when there is nothing to show.
+   * @param finest the smallest step between two marks: 1 for what is counted.
    */
-  constructor({ title, note = "", series, format, stacked = false, span = 120, least = 1 }) {
-    Object.assign(this, { title, series, format, stacked, span, least });
+  constructor({ title, note = "", series, format, stacked = false, span = 120, least = 1, finest = 0 }) {
+    Object.assign(this, { title, series, format, stacked, span, least, finest });
     this.points = [];
     this.now = 0;
     this.picked = null;
@@ -46,7 +47,7 @@ export class Chart {
   draw() {
     const width = this.drawing.clientWidth;
     if (width === 0) return;
-    const marks = ticks(this.largest() || this.least);
+    const marks = ticks(this.largest() || this.least, 4, this.finest);
     const x = linear(this.now - this.span, this.now, EDGE.left, width - EDGE.right);
     const y = linear(0, marks.at(-1), HEIGHT - EDGE.bottom, EDGE.top);
     this.x = x;

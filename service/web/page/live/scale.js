@@ -1,8 +1,8 @@
 // Where a value lies on an axis, and which values an axis names.
 
-/** The ends of the axis from 0 that holds a value, and about so many round steps up to it. */
-export function ticks(largest, wanted = 4) {
-  const rough = largest / wanted;
+/** The ends of the axis from 0 that holds a value, and about so many round steps up to it, none below `finest`. */
+export function ticks(largest, wanted = 4, finest = 0) {
+  const rough = Math.max(largest / wanted, finest);
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * unit).find((size) => size >= rough * (1 - 1e-9));
   const count = Math.ceil(largest / step - 1e-9);

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.errors import FoldserveError
+from training import extras
 from training.comparison import pictures
 from training.comparison.trials import Look, Run, Trial, shrink, watcher
 from training.config import LoopConfig, ModelConfig
@@ -179,7 +180,7 @@ def main() -> None:
     steps = asked.steps or (QUICK_STEPS if asked.quick else STEPS)
     setting, console = Setting(steps, asked.deviation, asked.rate, asked.seed), Console(highlight=False)
     try:
-        pictures.require_matplotlib()
+        extras.require("compare,train,cpu", "matplotlib.figure")
         train, test = rows(asked.data / "train.npz"), rows(asked.data / "test.npz")
         test = test.take(torch.arange(min(WATCHED, len(test))))
         begun = time.monotonic()

@@ -123,15 +123,15 @@ def _seconds(server: Running) -> float:
 
 def _shares(record: Path) -> dict[str, float]:
     """The share of the samples of each part."""
-    command = ["perf", "script", "-i", record, "-F", "dso"]
+    command = ["perf", "script", "-i", record, "-F", "ip,dso"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counts = Counter(_part(line) for line in listed.splitlines() if line.strip())
     return {part: count / counts.total() for part, count in counts.items()}
 
 
-def _part(library: str) -> str:
-    """What a sample in a library, which perf names in parentheses, was spent for."""
-    file = Path(library.strip("() \n")).name
+def _part(line: str) -> str:
+    """What a sample was spent for; `line` ends with its library in parentheses."""
+    file = Path(line.rpartition("(")[2].rstrip(") \n")).name
     return next((part for name, part in PARTS if name in file), REST)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from service import __version__, errors, tally, telemetry
 from service.budget import Budget
@@ -223,23 +222,12 @@ def _headers(error: errors.RequestError, status: int) -> dict[str, str]:
     return {"Allow": "GET"} if status == 405 else {}
 
 
-def _allowed(request: Request) -> str:
-    """The methods of a path: Starlette names those of the first route that has it, and two may share it."""
-    app: FastAPI = request.app
-    return ", ".join(
-        method
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
-    )
-
-
 async def _refuse_http(request: Request, error: Exception) -> Response:
     """Unknown paths and wrong methods, which Starlette raises itself."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     came = f"{request.method} {request.url.path}"
     if status == 405:
-        headers["Allow"] = _allowed(request)
         wanted = f"{headers.get('Allow')} {request.url.path}"
         return _error(
             request, status, f"{came} is not allowed: use {wanted}", came, wanted, "method", headers

@@ -40,7 +40,7 @@ class FoldedUpload(Folding):
     after: tuple[Layer, ...]
 
 
-@router.get("")
+@router.get("/state")
 async def door(request: Request) -> FoldDoor:
     """Whether ONNX files are folded here, and how large they may be."""
     settings: Settings = request.app.state.settings

@@ -43,7 +43,7 @@ class View {
     const { model, server } = this.context;
     const lead = el("p", {}, model === null ? "No model is served yet." : `Predictions come from ${model}, in the order of the rows.`);
     // Only where the operator allows it is it worth a word.
-    server.json("fold").then((door) => door.open && lead.append(" An ONNX file shows what folding would make of it."), () => {});
+    server.json("fold/state").then((door) => door.open && lead.append(" An ONNX file shows what folding would make of it."), () => {});
     return [
       el("div", { class: "heading" }, el("div", {}, el("h1", {}, "Drop a file"), lead)),
       this.field, this.outcome,

@@ -31,7 +31,8 @@ def with_norm(*, used_twice: bool = False) -> onnx.ModelProto:
 
 async def test_a_file_is_told_what_became_of_its_normalisations(tmp_path: Path, serving: Serving) -> None:
     async with serving(tmp_path, fold_uploads=True) as client:
-        assert (await client.get("/fold")).json() == {"open": True, "reason": None, "max_bytes": 1 << 24}
+        state = (await client.get("/fold/state")).json()
+        assert state == {"open": True, "reason": None, "max_bytes": 1 << 24}
         answer = await client.post("/fold", content=with_norm().SerializeToString())
         report = answer.json()
         assert answer.status_code == 200
@@ -49,7 +50,7 @@ async def test_a_file_is_told_what_became_of_its_normalisations(tmp_path: Path, 
 
 async def test_it_is_shut_unless_the_operator_opens_it(tmp_path: Path, serving: Serving) -> None:
     async with serving(tmp_path) as client:
-        shut = (await client.get("/fold")).json()
+        shut = (await client.get("/fold/state")).json()
         answer = await client.post("/fold", content=with_norm().SerializeToString())
         assert not shut["open"]
         assert answer.status_code == 403
@@ -87,7 +88,7 @@ async def test_a_server_without_the_packages_says_what_to_install(
         answer = await client.post("/fold", content=b"")
         assert answer.status_code == 503
         assert "foldserve[fold]" in answer.json()["error"]
-        assert "foldserve[fold]" in (await client.get("/fold")).json()["reason"]
+        assert "foldserve[fold]" in (await client.get("/fold/state")).json()["reason"]
 
 
 async def test_a_file_that_takes_too_long_is_given_up() -> None:

@@ -17,7 +17,7 @@ export function foldedFile(server, file, root) {
 
 async function show(server, file, root, signal) {
   // Asked first: a refusal should not cost a long upload.
-  const door = await server.json("fold", { signal });
+  const door = await server.json("fold/state", { signal });
   if (!door.open) {
     clear(root, closed(file, door.reason));
     return;

@@ -213,6 +213,7 @@ def main() -> None:
             results[f"{name}|{seed}"] = job.result()
             _write(results)
             _tell(name, seed, job.result())
+    _write(results)
     print("\n".join([*report(results), "", _times(results)]))
 
 

@@ -27,7 +27,8 @@ def words(app: FastAPI) -> str:
         lines.append(f"grpc on {_host(settings)}:{settings.grpc_port}")
     if settings.metrics_port is not None:
         lines.append(f"metrics on {_scheme(settings)}://{_host(settings)}:{settings.metrics_port}/metrics")
-    lines.append(f"listening on {address}  (documentation at {address}/docs)")
+    page = "a page for the browser, " if settings.page else ""
+    lines.append(f"listening on {address}  ({page}documentation at {address}/docs)")
     call = example_call(repository, address, with_key=settings.api_key_file is not None)
     return "\n".join([*lines, *([f"try:  {call}"] if call else [])])
 

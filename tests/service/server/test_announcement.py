@@ -48,9 +48,15 @@ def test_the_words_tell_device_threads_and_every_address(tmp_path: Path) -> None
     lines = words(app).splitlines()
     assert lines[0].startswith("device cpu (as asked), 2 workers, ")
     assert lines[-3:-1] == ["grpc on 127.0.0.1:2", "metrics on https://127.0.0.1:3/metrics"]
-    assert lines[-1].startswith(
-        "listening on https://127.0.0.1:1  (documentation at https://127.0.0.1:1/docs"
+    assert lines[-1] == (
+        "listening on https://127.0.0.1:1  "
+        "(a page for the browser, documentation at https://127.0.0.1:1/docs)"
     )
+
+
+def test_a_server_without_a_page_names_none(tmp_path: Path) -> None:
+    text = words(create_app(Settings(models_dir=tmp_path, page=False)))
+    assert "  (documentation at http" in text
 
 
 def test_an_empty_folder_is_told_how_to_fill_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import { offerKey, offerScheme, offerSkip, picker, showBanner, showState, showTa
 import { askKey, storedKey } from "./key.js";
 import * as live from "./live.js";
 import * as models from "./models.js";
-import { Server } from "./server.js";
+import { Server, ServerError } from "./server.js";
 import * as trial from "./trial.js";
 
 const SECTIONS = { models, try: trial, folding, file, live };
@@ -70,7 +70,8 @@ class Page {
     try {
       return (await module.render(root, this.context())) ?? (() => {});
     } catch (error) {
-      console.warn(error);
+      // A refusal is told in the section; anything else is a fault of the page.
+      if (!(error instanceof ServerError)) console.warn(error);
       clear(root, el("h1", {}, module.title), el("p", { class: "error" }, error.message));
       return () => {};
     }

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 KEY = "foldserve"
-SCHEMA_VERSION = 1
 
 Label = str | int
 Task = Literal["classification", "regression"]

@@ -49,7 +49,7 @@ class Importance:
     Attributes:
         measure: the error that rises, in words.
         error: without shuffling, on these rows.
-        left_out: columns that were not tried, as time was short.
+        left_out: how many columns were not tried, as the budget was spent.
     """
 
     columns: tuple[Column, ...]

@@ -15,9 +15,6 @@ from training.folding.onnx_graph.refused import Refused
 from training.folding.onnx_graph.weights import Weights
 from training.folding.report import Reason
 
-_KEEP_IN_FILE = 1 << 20
-"""Elements from which a new tensor is computed when it is written, not before."""
-
 
 class Workspace:
     """One model being folded.

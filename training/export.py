@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from service.metadata import KEY, ModelMetadata, Task
+from training import torchlib
 from training.codebook import Codebook
 from training.encoding.periodic import Sinusoids
 from training.ensemble import Encoders, members
@@ -49,7 +50,7 @@ def export_folded(predictor: Predictor, folded: FoldedModule, codebook: Codebook
 
 def export(predictor: Predictor, task: Task) -> onnx.ModelProto:
     """A predictor as ONNX, node for node; `categorical` is int64 here, places in the table of rows."""
-    with _quiet():
+    with _quiet(), torchlib.read_once():
         program = torch.onnx.export(
             predictor,
             predictor.examples(),

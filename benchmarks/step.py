@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT.parent))
 
 from benchmarks import section  # noqa: E402
 from training.config import LoopConfig, ModelConfig, Task  # noqa: E402
-from training.loop import Rows, stack, steps  # noqa: E402
+from training.loop import Rows, products, stack, steps  # noqa: E402
 from training.loop.losses import Loss  # noqa: E402
 from training.loop.optimisers import Optimiser  # noqa: E402
 from training.loop.schedules import SCHEDULES  # noqa: E402
@@ -38,7 +38,7 @@ BATCH, AT_ONCE = 256, 16
 WHOLE, BARE = "**the whole step**", "**the bare matrix products**"
 PARTS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("gathering rows", Rows, ("take", "slice")),
-    ("linear layers, forward and backward", stack._Linear, ("forward", "backward")),
+    ("linear layers, forward and backward", products.Linear, ("forward", "backward")),
     ("Batch Normalization", stack._BatchNorm, ("forward", "backward")),
     ("activations", stack._Relu, ("forward", "backward")),
     ("the loss and its gradient", Loss, ("with_gradient",)),

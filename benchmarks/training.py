@@ -38,7 +38,7 @@ from benchmarks import section  # noqa: E402
 from benchmarks.serving_peers import CannotRun, Peer  # noqa: E402
 
 WORKER = ROOT / "peers" / "training_worker.py"
-OURS, BARE = "foldserve", "bare matrix products"
+OURS, BARE, OURS_BF16 = "foldserve", "bare matrix products", "foldserve, --precision bf16"
 STEPS_OURS, STEPS_LOADER = "foldserve, per step", "DataLoader + default AdamW, per step"
 STEPS_FUSED = "DataLoader + fused AdamW, per step"
 
@@ -65,6 +65,7 @@ class Way:
 EPOCHS = (
     Way(BARE, "bare"),
     Way(OURS, "foldserve"),
+    Way(OURS_BF16, "foldserve_bf16"),
     Way("DataLoader loop", "loader"),
     Way("PyTorch Lightning", "lightning", "lightning.txt", 1.4),
     Way("skorch", "skorch", "skorch.txt", 2.0),
@@ -205,19 +206,25 @@ def measure(
     ours = found[OURS if OURS in found else STEPS_OURS]
     whole = {name: answers for name, answers in found.items() if name not in left_out}
     results = {name: _summary(answers, ours) for name, answers in whole.items()}
+    for name, answers in whole.items():
+        if OURS_BF16 in whole:
+            results[name]["ratio_bf16"] = _ratio(answers, whole[OURS_BF16])
     missing: dict[str, dict[str, object]] = {name: {"left_out": why} for name, why in left_out.items()}
     return results | missing
 
 
+def _ratio(answers: list[dict[str, float]], ours: list[dict[str, float]]) -> float:
+    """Each epoch beside ours of the same round: what disturbs the machine for a while disturbs both."""
+    return statistics.median(a["seconds"] / b["seconds"] for a, b in zip(answers[1:], ours[1:], strict=True))
+
+
 def _summary(answers: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, object]:
     seconds = [answer["seconds"] for answer in answers[1:]]
-    # Each epoch beside ours of the same round: what disturbs the machine for a while disturbs both.
-    ratios = [a["seconds"] / b["seconds"] for a, b in zip(answers[1:], ours[1:], strict=True)]
     summary: dict[str, object] = {
         "seconds": statistics.median(seconds),
         "least": min(seconds),
         "most": max(seconds),
-        "ratio": statistics.median(ratios),
+        "ratio": _ratio(answers, ours),
     }
     if "validated" in answers[0]:
         summary["validated"] = statistics.median(answer["validated"] for answer in answers[1:])
@@ -238,8 +245,9 @@ def as_markdown(report: dict[str, object]) -> str:
     head = (
         f"{report['machine']}, {threads}, medians of {report['rounds']} alternating rounds, {report['when']}."
     )
-    lines = [head, "", "| Fashion-MNIST | seconds per epoch | × ours | goal | |", "|---|---|---|---|---|"]
-    lines += [_line(way, epochs[way.name], 1.0, epochs) for way in EPOCHS]
+    columns = "| Fashion-MNIST | seconds per epoch | × ours | goal | | × ours in bf16 | |"
+    lines = [head, "", columns, "|---|---|---|---|---|---|---|"]
+    lines += [f"{_line(way, epochs[way.name], 1.0, epochs)}{_bf16(way, epochs)}" for way in EPOCHS]
     ours = epochs[OURS]
     lines += [
         "",
@@ -252,6 +260,18 @@ def as_markdown(report: dict[str, object]) -> str:
         same = "the same bits" if found.get("same_losses") else f"differ by {found['largest_difference']:.0e}"
         lines.append(f"{_line(way, found, 1000 / 52, epochs)} {same} |")
     return "\n".join(lines) + "\n"
+
+
+def _bf16(way: Way, epochs: dict[str, dict[str, float]]) -> str:
+    """Two more cells: beside this project's loop in bfloat16, and whether that meets the goal."""
+    ratio = epochs[way.name].get("ratio_bf16")
+    if ratio is None:
+        return " | |"
+    times = 1 / epochs[BARE]["ratio_bf16"]
+    if way.name == OURS_BF16:
+        return f" 1.00 | {times:.2f} × the products |"
+    met = "" if way.goal is None else "met" if ratio >= way.goal else "not met"
+    return f" {ratio:.2f} | {met} |"
 
 
 def _line(way: Way, found: dict[str, float], scale: float, epochs: dict[str, dict[str, float]]) -> str:

@@ -147,7 +147,8 @@ class LoopConfig:
         spike_guard: skip steps whose loss or gradient is far outside the ordinary.
         threads: of one matrix product on the CPU, all cores if None; another number may round otherwise.
         device: "auto" takes a GPU where there is one.
-        precision: "bf16" computes the linear layers in bfloat16, on a GPU only.
+        precision: "bf16" computes the products of wide linear layers in bfloat16, on a GPU or a processor
+            with instructions for it.
     """
 
     epochs: int = 20

@@ -39,7 +39,7 @@ Threads = Annotated[
     int | None, typer.Option(help="of one matrix product; 1 where others need the cores too [all cores]")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto]")]
-Precision = Annotated[str | None, typer.Option(help="float32, or bf16 on a GPU [float32]")]
+Precision = Annotated[str | None, typer.Option(help="float32, or bf16 on hardware that has it [float32]")]
 Resume = Annotated[bool, typer.Option("--resume", help="go on with a run that was stopped")]
 Ensemble = Annotated[int, typer.Option(help="networks, whose mean is the answer")]
 RateFinder = Annotated[

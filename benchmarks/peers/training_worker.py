@@ -98,7 +98,7 @@ def bare() -> None:
         timed(epoch)
 
 
-def foldserve() -> None:
+def foldserve(precision: str = "float32") -> None:
     """This project's loop with its defaults; the network is its own, without dropout, as the others'."""
     import torch
 
@@ -116,8 +116,15 @@ def foldserve() -> None:
         tell(done.training_seconds, validated=done.seconds)
         wait()
 
-    config = LoopConfig(epochs=10_000, batch_size=BATCH, learning_rate=RATE, patience=None)
+    config = LoopConfig(
+        epochs=10_000, batch_size=BATCH, learning_rate=RATE, patience=None, precision=precision
+    )
     fit(core, rows, held_out, "classification", config, epoch)
+
+
+def foldserve_bf16() -> None:
+    """The same with the products of wide layers in bfloat16, which people have to ask for."""
+    foldserve("bf16")
 
 
 def loader() -> None:
@@ -302,7 +309,7 @@ def steps_loader_fused() -> None:
 
 
 ALL = (
-    *(bare, foldserve, loader, lightning, skorch, sklearn, sklearn_float32),
+    *(bare, foldserve, foldserve_bf16, loader, lightning, skorch, sklearn, sklearn_float32),
     *(steps_foldserve, steps_loader, steps_loader_fused),
 )
 WAYS = {way.__name__: way for way in ALL}

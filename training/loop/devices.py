@@ -18,15 +18,24 @@ def choose(config: LoopConfig) -> torch.device:
     """The device that was asked for; "auto" takes a GPU where there is one.
 
     Raises:
-        ConfigError: there is no GPU, or bfloat16 is asked for without one.
+        ConfigError: there is no GPU, or bfloat16 is asked for where nothing computes in it.
     """
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise ConfigError("--device is cuda, but this machine shows torch no GPU: use --device cpu")
     device = torch.device("cuda" if available and config.device != "cpu" else "cpu")
-    if config.precision == "bf16" and device.type != "cuda":
-        raise ConfigError("--precision is bf16, which needs a GPU; here training runs on the CPU")
+    if config.precision == "bf16" and device.type == "cpu" and not has_bfloat16():
+        raise ConfigError(
+            "--precision is bf16, but this processor has no instructions for bfloat16 (AVX512_BF16, AMX or "
+            "ARM's): leave it at float32, or train on a GPU"
+        )
     return device
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16; without that it is slower than float32."""
+    known = torch.cpu.get_capabilities()
+    return any(found is True for name, found in known.items() if name.endswith("bf16"))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class Gradients:
 
     def __init__(self, network: nn.Module, loss: Loss, config: LoopConfig, optimiser: Optimiser) -> None:
         self._network, self._loss, self._optimiser = network, loss, optimiser
-        self._lower = config.precision == "bf16"
+        self._precision = config.precision
         self._mixing = Mixing(network, config) if config.mixup else None
         self._stack: Stack | None = None
         self._has_front = False
@@ -34,10 +34,10 @@ class Gradients:
             m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in self._network.modules()
         )
         self._stack = None
-        if whole_batches and not listened and not self._lower:
+        if whole_batches and not listened:
             layers, self._has_front = self._parts()
             self._optimiser.forget_gradients({p for layer in layers for p in layer.parameters()})
-            self._stack = Stack.of(layers)
+            self._stack = Stack.of(layers, self._precision)
 
     def _parts(self) -> tuple[list[nn.Module], bool]:
         """What a stack might pass, and whether a front comes before it that autograd has to follow."""
@@ -86,7 +86,8 @@ class Gradients:
 
     def loss(self, rows: Rows, step: int) -> Tensor:
         """A forward pass that autograd follows."""
-        with lower_precision(self._network, rows.y.device) if self._lower else nullcontext():
+        lower = self._precision == "bf16"
+        with lower_precision(self._network, rows.y.device) if lower else nullcontext():
             if self._mixing and len(rows) > 1:
                 assert isinstance(self._network, Network)  # noqa: S101 - mixing refuses others
                 outputs = self._network.rest(self._mixing.front(rows, step))

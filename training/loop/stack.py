@@ -5,7 +5,7 @@ are called in the same order, so that gradients have autograd's bits (those of a
 autograd's up to rounding), and every gradient is written to where the optimiser wants it. With s for the sum
 over the rows and g for the gradient that comes from behind:
 
-    Linear      y = x Wᵀ + b        gW = gᵀ x       gb = s g        gx = g W
+    Linear      see `training.loop.products`
     activation, dropout             gx = g · act′(x), g · mask / (1 − p)
     BatchNorm   by torch's own kernels, which keep mean and 1 / √(var + ε) of the forward pass
 """
@@ -19,11 +19,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from training.config import Precision
+from training.loop.products import Linear, LinearInBfloat16, fits_bfloat16, held
 from training.model import BatchNorm, Residual
 
 kernels = torch.ops.aten
-
-NARROW = 16
 
 
 class Step(Protocol):
@@ -50,8 +50,12 @@ class Stack:
         self._steps, self.parameters = steps, parameters
 
     @classmethod
-    def of(cls, layers: Iterable[nn.Module]) -> Stack | None:
-        """None where a layer is not one of those known here, is frozen, or stands in two places."""
+    def of(cls, layers: Iterable[nn.Module], precision: Precision = "float32") -> Stack | None:
+        """None where a layer is not one of those known here, is frozen, or stands in two places.
+
+        Args:
+            precision: of the products of linear layers that `fits_bfloat16`; all else is in float32.
+        """
         layers = list(layers)
         parameters = [parameter for layer in layers for parameter in layer.parameters()]
         shared = len({id(parameter) for parameter in parameters}) < len(parameters)
@@ -61,7 +65,7 @@ class Stack:
             or not all(p.requires_grad and p.device.type == "cpu" for p in parameters)
         ):
             return None
-        steps = [_step(layer) for layer in layers]
+        steps = [_step(layer, precision) for layer in layers]
         known = [step for step in steps if step is not None]
         return cls(known, frozenset(parameters)) if len(known) == len(steps) else None
 
@@ -81,40 +85,20 @@ class Stack:
         return gradient
 
 
-def _step(layer: nn.Module) -> Step | None:
+def _step(layer: nn.Module, precision: Precision) -> Step | None:
+    if type(layer) is Residual:
+        inner = Stack.of(layer.children(), precision)
+        return _Shortcut(inner) if inner else None
+    if precision == "bf16" and type(layer) is nn.Linear and fits_bfloat16(layer):
+        return LinearInBfloat16(layer)
     make = _STEPS.get(type(layer))
     return make(layer) if make else None
 
 
-class _Linear:
-    def __init__(self, layer: nn.Linear) -> None:
-        self._weight, self._gradient = _held(layer.weight)
-        self._transposed = self._weight.t()
-        self._has_bias = layer.bias is not None
-        if self._has_bias:
-            self._bias, self._bias_gradient = _held(layer.bias)
-        # A product whose result has few columns takes half the time with rows and columns exchanged.
-        self._is_narrow = self._has_bias and 1 < layer.out_features < NARROW
-
-    def forward(self, x: Tensor) -> Tensor:
-        self._x = x
-        if not self._has_bias:
-            return torch.mm(x, self._transposed)
-        if self._is_narrow:
-            return torch.addmm(self._bias[:, None], self._weight, x.t()).t()
-        return torch.addmm(self._bias, x, self._transposed)
-
-    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
-        torch.mm(gradient.t(), self._x, out=self._gradient)
-        if self._has_bias:
-            torch.sum(gradient, 0, out=self._bias_gradient)
-        return torch.mm(gradient, self._weight) if further else gradient
-
-
 class _BatchNorm:
     def __init__(self, layer: BatchNorm) -> None:
-        self._weight, of_weight = _held(layer.weight)
-        self._bias, of_bias = _held(layer.bias)
+        self._weight, of_weight = held(layer.weight)
+        self._bias, of_bias = held(layer.bias)
         self._gradients = (of_weight, of_bias)
         self._running = (layer.running_mean, layer.running_var)
         self._momentum, self._eps = layer.momentum, layer.eps
@@ -133,13 +117,6 @@ class _BatchNorm:
         )
         torch._foreach_copy_(self._gradients, (weight, bias))
         return gradient
-
-
-def _held(parameter: Tensor) -> tuple[Tensor, Tensor]:
-    """The values of a parameter, and where its gradient is to be."""
-    if parameter.grad is None:
-        parameter.grad = torch.empty_like(parameter)
-    return parameter.detach(), parameter.grad
 
 
 class _Activation:
@@ -203,11 +180,6 @@ class _Shortcut:
         return gradient + beside if further else gradient
 
 
-def _residual(layer: Residual) -> Step | None:
-    inner = Stack.of(layer.children())
-    return _Shortcut(inner) if inner else None
-
-
 def _norm(layer: BatchNorm) -> Step | None:
     return _BatchNorm(layer) if layer.moments == "feature" else None
 
@@ -218,12 +190,11 @@ def _gelu(layer: nn.GELU) -> Step:
 
 
 _STEPS: dict[type[nn.Module], Callable[[Any], Step | None]] = {
-    nn.Linear: _Linear,
+    nn.Linear: Linear,
     BatchNorm: _norm,
     nn.ReLU: lambda _: _Relu(),
     nn.Tanh: lambda _: _Activation(torch.tanh, kernels.tanh_backward.default),
     nn.Sigmoid: lambda _: _Activation(torch.sigmoid, kernels.sigmoid_backward.default),
     nn.GELU: _gelu,
     nn.Dropout: lambda layer: _Dropout(layer) if 0 < layer.p < 1 else None,
-    Residual: _residual,
 }

@@ -7,7 +7,7 @@ from training.model import BatchNorm
 
 
 def test_in_lower_precision_products_are_rounded_and_statistics_are_not() -> None:
-    """On the CPU, which autocasts as a GPU does; training itself takes bfloat16 on a GPU only."""
+    """On the CPU, which autocasts as a GPU does; a stack has products of its own there."""
     network, seen = core(moments="all"), list[torch.dtype]()
     for layer in network:
         if isinstance(layer, (nn.Linear, BatchNorm)):

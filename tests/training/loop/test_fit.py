@@ -240,8 +240,31 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="--device is cuda, but this machine shows torch no GPU"):
         trained(quick(device="cuda"))
-    with pytest.raises(ConfigError, match="--precision is bf16, which needs a GPU"):
-        trained(quick(precision="bf16"))
+
+
+def test_bfloat16_is_refused_where_nothing_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    with pytest.raises(ConfigError, match="--precision is bf16, but this processor has no instructions"):
+        trained(quick(precision="bf16", device="cpu"))
+
+
+def test_in_bfloat16_a_network_learns_as_well_and_ends_with_the_same_bits_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Slowly where the processor has no instructions for it, and as well."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    rows = blobs(400)
+
+    def run(precision: str) -> tuple[nn.Module, float]:
+        network = build_core(ModelConfig(hidden=(64, 64)), 3, 2, torch.Generator().manual_seed(0))
+        config = quick(epochs=5, precision=precision, device="cpu")
+        return network, fit(network, rows, rows, "classification", config).epochs[-1].score
+
+    (plain, score), (rounded, lower), (again, _) = run("float32"), run("bf16"), run("bf16")
+    assert lower >= score - 0.01 > 0.9
+    assert torch.equal(rounded[4].weight, again[4].weight)
+    assert not torch.equal(rounded[4].weight, plain[4].weight)
+    assert all(p.dtype == torch.float32 for p in rounded.state_dict().values() if p.is_floating_point())
 
 
 def test_gamma_beta_and_biases_do_not_decay() -> None:

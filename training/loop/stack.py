@@ -65,7 +65,7 @@ class Stack:
             or not all(p.requires_grad and p.device.type == "cpu" for p in parameters)
         ):
             return None
-        steps = [_step(layer, precision) for layer in layers]
+        steps = [_step(layer, precision) for layer in layers if not _passes(layer)]
         known = [step for step in steps if step is not None]
         return cls(known, frozenset(parameters)) if len(known) == len(steps) else None
 
@@ -83,6 +83,11 @@ class Stack:
         for place, step in reversed(list(enumerate(self._steps))):
             gradient = step.backward(gradient, further=further or place > 0)
         return gradient
+
+
+def _passes(layer: nn.Module) -> bool:
+    """Whether a layer leaves all as it is."""
+    return type(layer) is nn.Identity or (type(layer) is nn.Dropout and layer.p == 0)
 
 
 def _step(layer: nn.Module, precision: Precision) -> Step | None:

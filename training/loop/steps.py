@@ -164,7 +164,8 @@ class Stepper:
     @torch.no_grad()
     def _moved(self) -> float:
         """How far the weights are from where this was last asked."""
-        way = length(torch._foreach_sub(self._optimiser.values, self._mark))
+        torch._foreach_sub_(self._mark, self._optimiser.values)
+        way = length(self._mark)
         torch._foreach_copy_(self._mark, self._optimiser.values)
         return way
 

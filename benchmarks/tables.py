@@ -74,6 +74,7 @@ LINES = (
         {"categorical": ("Soil_Type",)},
     ),
     Line("fashion-20", "fashion", "accuracy", 0.903),
+    Line("fashion-20-bf16", "fashion", "accuracy", 0.903, "--precision bf16", loop={"precision": "bf16"}),
     Line("fashion-50", "fashion", "accuracy", 0.908, "--epochs 50", loop={"epochs": 50}),
     Line("adult-5", "adult", "accuracy", 0.8715, "--ensemble 5", ensemble=5),
     Line(

@@ -31,7 +31,7 @@ async def test_answers_are_those_of_the_unfolded_model(
     tmp_path: Path, serving: Serving, activation: Activation, moments: Moments, layers: int, task: Task
 ) -> None:
     model = {"hidden": (12,) * layers, "activation": activation, "moments": moments, "encoding": "standard"}
-    config = RunConfig(DataConfig(DATA[task]), "m", model, {"epochs": 2}, tmp_path)
+    config = RunConfig(DataConfig(DATA[task]), "m", model, {"epochs": 2}, tmp_path, report=False)
     splits = load(config.data, 0)
     trained = train(splits, config)
     publish(config, splits, trained)

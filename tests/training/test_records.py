@@ -37,8 +37,15 @@ def table(folder: Path, *, numbers: bool = True, gaps: bool = True, texts: bool 
 
 
 def config(path: Path, models: Path, **model: Any) -> RunConfig:
-    small = {"hidden": (16, 8), **model}
-    return RunConfig(DataConfig(path, "y"), "m", small, {"epochs": 3, "batch_size": 32}, models)
+    small, loop = {"hidden": (16, 8), **model}, {"epochs": 3, "batch_size": 32}
+    return RunConfig(DataConfig(path, "y"), "m", small, loop, models, report=False)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> pipeline.Outcome:
+    """Numbers and texts, with gaps, as it comes."""
+    folder = tmp_path_factory.mktemp("usual")
+    return pipeline.run(config(table(folder), folder))
 
 
 def certificate(outcome: pipeline.Outcome) -> Certificate:
@@ -104,9 +111,8 @@ def test_what_training_never_saw_adds_the_mean_of_its_column(tmp_path: Path) -> 
     assert logit("") == pytest.approx(mean, abs=1e-5)
 
 
-def test_marks_null_and_nothing_are_the_same(tmp_path: Path) -> None:
-    outcome = pipeline.run(config(table(tmp_path), tmp_path))
-    session, numeric = Session(outcome.path), np.array([[5.0, 60.0]] * 3, np.float32)
+def test_marks_null_and_nothing_are_the_same(usual: pipeline.Outcome) -> None:
+    session, numeric = Session(usual.path), np.array([[5.0, 60.0]] * 3, np.float32)
     texts = np.array([["red", "?"], ["red", ""], ["red", "flat"]], object)
     marked, empty, flat = session.run({"numeric": numeric, "categorical": texts})[0]
     assert marked.tolist() == empty.tolist() != flat.tolist()
@@ -120,11 +126,11 @@ def test_a_missing_number_is_told_by_its_flag_and_not_by_a_value(tmp_path: Path)
     assert missing.tolist() != low.tolist()
 
 
-def test_golden_rows_are_records_with_gaps(tmp_path: Path) -> None:
-    golden = pipeline.run(config(table(tmp_path), tmp_path)).metadata.golden
+def test_golden_rows_are_records_with_gaps(usual: pipeline.Outcome) -> None:
+    golden = usual.metadata.golden
     assert golden is not None
     assert all(isinstance(row[0], float) and isinstance(row[2], str) for row in golden.inputs)
-    features = pipeline.run(config(table(tmp_path), tmp_path)).metadata.features
+    features = usual.metadata.features
     assert [(f.kind, f.missing) for f in features] == [
         *(("numeric", False), ("numeric", True)),
         *(("categorical", True), ("categorical", True)),
@@ -132,14 +138,13 @@ def test_golden_rows_are_records_with_gaps(tmp_path: Path) -> None:
     assert features[2].categories == COLOURS
 
 
-def test_folding_the_file_again_leaves_it_as_it_is(tmp_path: Path) -> None:
-    outcome = pipeline.run(config(table(tmp_path), tmp_path))
-    again = fold_onnx(onnx.load(outcome.path))
+def test_folding_the_file_again_leaves_it_as_it_is(usual: pipeline.Outcome, tmp_path: Path) -> None:
+    again = fold_onnx(onnx.load(usual.path))
     assert all(entry.reason is not Reason.NOT_EXPORTABLE for entry in again.report.entries)
     rows = {
         "numeric": np.array([[5.0, np.nan]], np.float32),
         "categorical": np.array([["red", "flat"]], object),
     }
     onnx.save(again.model, tmp_path / "again.onnx")
-    one, two = (Session(path).run(rows)[0] for path in (outcome.path, tmp_path / "again.onnx"))
+    one, two = (Session(path).run(rows)[0] for path in (usual.path, tmp_path / "again.onnx"))
     assert np.abs(one - two).max() < 1e-6

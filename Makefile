@@ -6,7 +6,7 @@ BIN := .venv/bin
 DEMO_MODELS := digits breast-cancer diabetes
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-profile bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean chromium test-browser docs
+.PHONY: help install demo models lint format types imports proto unit coverage test soak memory bench-folding bench-serving bench-request bench-profile bench-guard bench-training bench-statistics bench-training-speed bench-step bench-certificate container-test clean chromium test-browser site docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,9 +110,11 @@ bench-certificate: .venv/installed ## what folding the shift costs, the figures 
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@
 
-docs: .venv/docs ## build the site into build/site, strictly, and run every command of the pages: minutes
+site: .venv/docs ## build the documentation into build/site, strictly
 	$(BIN)/python -m docs.site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs: site ## build the site, and run every command of the pages: minutes
 	$(BIN)/python -m tests.docs
 
 container-test: ## build the image, run it, ask it, stop it

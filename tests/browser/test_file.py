@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -57,8 +61,30 @@ def rows(count: int) -> pl.DataFrame:
     return pl.DataFrame(dict(zip(names, values, strict=True)))
 
 
+def written(table: pl.DataFrame, **options: Any) -> bytes:
+    file = io.BytesIO()
+    table.write_parquet(file, **options)
+    return file.getvalue()
+
+
 def choose(page: Page, name: str, content: bytes) -> None:
     page.locator("#file-input").set_input_files({"name": name, "mimeType": "", "buffer": content})
+
+
+@contextmanager
+def frozen(page: Page, server: Server, call: str) -> Iterator[None]:
+    """A server that stands still once a call is sent: the network takes it, and nobody answers."""
+
+    def freeze(route: Route) -> None:
+        os.killpg(server.process.pid, signal.SIGSTOP)
+        route.continue_()
+
+    page.route(call, freeze)
+    try:
+        yield
+    finally:
+        os.killpg(server.process.pid, signal.SIGCONT)
+        page.unroute(call)
 
 
 def downloaded(page: Page) -> list[list[str]]:
@@ -116,6 +142,68 @@ def test_wrong_columns_and_files_are_named(visit: Visit) -> None:
     expect(alert).to_contain_text("row 2300")
 
 
+def test_columns_that_the_model_does_not_know_are_left_out_with_one_key(visit: Visit) -> None:
+    page = visit("#/file/diabetes")
+    sent: list[str] = []
+    page.on(
+        "request", lambda request: sent.append(request.post_data or "") if "/predict" in request.url else None
+    )
+    known = rows(2_100)
+    notes = [f'{i}, "é"\n,' for i in range(2_100)]
+    table = known.insert_column(0, pl.Series("id", range(2_100))).insert_column(
+        4, pl.Series("<i>note", notes)
+    )
+    choose(page, "more.csv", b"\xef\xbb\xbf" + table.write_csv().encode())
+    expect(page.get_by_role("main").get_by_role("alert")).to_have_text(
+        "more.csv: diabetes does not know the columns id, <i>note. Nothing was sent yet."
+        "Leave out 2 unknown columns and go on"
+    )
+    assert sent == []
+    for look in every_look(page):
+        shoot(page, look, "file-unknown")
+        assert overflow(page) == 0
+        assert faults(page) == []
+    page.locator("#file-input").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("in the order of the file. Left out: id, <i>note.")).to_be_visible()
+    assert "".join(text.removeprefix(sent[0][: sent[0].index("\n") + 1]) for text in sent) == rows(
+        2_100
+    ).write_csv(include_header=False)
+    found = downloaded(page)
+    choose(page, "known.csv", rows(2_100).write_csv().encode())
+    expect(page.get_by_role("heading", name="2\u202f100 predictions for known.csv")).to_be_visible()
+    assert downloaded(page) == found
+
+
+def test_parquet_is_sent_without_the_columns_that_are_left_out(visit: Visit) -> None:
+    page = visit("#/file/diabetes")
+    table = rows(500)
+    choose(page, "rows.parquet", written(table))
+    expect(page.get_by_role("link", name="Download CSV")).to_be_visible()
+    expected = downloaded(page)
+    secret = pl.Series("note", [f"secret {i}" for i in range(500)])
+    nested = pl.Series("nested", [{"a": i, "b": [str(i)]} for i in range(500)])
+    wide = table.insert_column(2, nested).with_columns(secret, id=pl.int_range(500, eager=True) % 9)
+    sent: list[bytes | None] = []
+
+    def look(route: Route) -> None:
+        sent.append(route.request.post_data_buffer)
+        route.continue_()
+
+    page.route("**/predict", look)
+    for compression, group in (("zstd", 120), ("uncompressed", None)):
+        choose(page, "wide.parquet", written(wide, compression=compression, row_group_size=group))
+        page.get_by_role("button", name="Leave out 3 unknown columns and go on").click()
+        expect(page.get_by_text("Left out: nested, note, id.")).to_be_visible()
+        assert downloaded(page) == expected
+        body = sent.pop()
+        assert body is not None
+        assert pl.read_parquet(body).equals(rows(500))
+        assert b"secret" not in body
+    page.unroute_all()
+
+
 def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
     page = visit("#/file/diabetes")
     waiting: list[Route] = []
@@ -158,6 +246,40 @@ def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit
     choose(page, "net.onnx", with_norm().SerializeToString())
     expect(page.get_by_role("main")).to_contain_text("start it with --fold-uploads")
     shoot(page, next(every_look(page)), "file-closed")
+
+
+@pytest.mark.parametrize(
+    ("upload", "held", "words"),
+    [
+        (("rows.parquet", written(rows(50))), "predict", "all sent; the server predicts"),
+        (("net.onnx", with_norm().SerializeToString()), "fold", "all sent; the server folds"),
+    ],
+    ids=["parquet", "onnx"],
+)
+def test_while_the_server_works_the_seconds_are_counted_and_it_can_be_ended(
+    visit: Visit, small: Server, upload: tuple[str, bytes], held: str, words: str
+) -> None:
+    page = visit("#/file/diabetes", server=small, clock=True)
+    with frozen(page, small, f"**/{held}"):
+        choose(page, *upload)
+        name, _ = upload
+        bar = page.get_by_role("progressbar", name=f"Progress of {name}")
+        expect(page.get_by_role("main").get_by_role("status")).to_have_text(words)
+        assert bar.evaluate("bar => [bar.position, getComputedStyle(bar).animationName]") == [-1, "none"]
+        for seconds in ("1", "2", "3"):
+            page.clock.run_for(1000)
+            expect(page.get_by_role("timer")).to_have_text(f"{seconds}\u202fs")
+        # axe waits by timers of the page.
+        page.clock.resume()
+        for look in every_look(page):
+            shoot(page, look, f"file-waiting-{held}")
+            assert overflow(page) == 0
+            assert faults(page) == []
+        page.emulate_media(reduced_motion="no-preference")
+        assert bar.evaluate("bar => getComputedStyle(bar).animationName") == "file-wait"
+        page.emulate_media(reduced_motion="reduce")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text(f"{name}: cancelled")).to_be_visible()
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])

@@ -1,6 +1,8 @@
 """POST /fold: the report of a file that is neither kept nor served."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -94,6 +96,36 @@ async def test_a_server_without_the_packages_says_what_to_install(
 async def test_a_file_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(folder.Unfoldable, match=r"longer than 0\.001 s"):
         await Folder(seconds=0.001).report(with_norm().SerializeToString())
+
+
+async def test_what_nobody_waits_for_is_not_folded_to_its_end(tmp_path: Path, serving: Serving) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Slow(Folder):
+        async def _run(self, model: bytes) -> bytes:
+            begun.set()
+            try:
+                return await asyncio.Future()
+            finally:
+                ended.set()
+
+    async def receive() -> Any:
+        if not begun.is_set():
+            return {"type": "http.request", "body": b"graph"}
+        return {"type": "http.disconnect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with serving(tmp_path, fold_uploads=True) as client:
+        app = client._transport.app  # type: ignore[attr-defined]
+        app.state.folder = Slow()
+        scope = {"type": "http", "method": "POST", "path": "/fold", "headers": [], "query_string": b""}
+        await app(scope, receive, send)
+        await asyncio.wait_for(ended.wait(), 10)
+    assert sent[0]["status"] == 499
 
 
 async def test_no_more_files_than_two_are_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = demo_models(tmp_path_factory.mktemp("models"))
     graphs.put(graphs.one_input_per_column(), folder, "columns")
     graphs.put(graphs.identity(graphs.STRING, ["N", 2, 2]), folder, "tensors")
+    graphs.put(graphs.identity(onnx.TensorProto.FLOAT, ["N", 3, 64, 64]), folder, "picture")
+    graphs.put(graphs.identity(onnx.TensorProto.FLOAT16, ["N", 2, 2]), folder, "halves")
     graphs.put(graphs.identity(onnx.TensorProto.FLOAT, ["N", "M"]), folder, "open")
     graphs.put(graphs.identity(onnx.TensorProto.FLOAT, [3, 2]), folder, "three")
     features = (Feature(name=HOSTILE, minimum=0, maximum=1), Feature(name="b"))
@@ -332,9 +334,47 @@ def test_models_that_say_nothing_get_a_plain_form(visit: Visit, own: Server) -> 
     expect(page.get_by_role("row", name="output 1")).to_contain_text("4")
 
 
-def test_a_model_without_rows_says_why_there_is_no_form(visit: Visit, own: Server) -> None:
-    page = visit("#/try/tensors", server=own)
+def test_a_model_without_rows_gets_its_call_as_json(visit: Visit, own: Server) -> None:
+    page = visit("#/try/tensors", server=own, refusals=True)
     expect(page.get_by_text("takes no rows of columns")).to_contain_text("/v2")
+    body = page.get_by_label("Body of the call")
+    blank = {"name": "x0", "shape": [1, 2, 2], "datatype": "BYTES", "data": [""] * 4}
+    assert json.loads(body.input_value()) == {"inputs": [blank]}
+    body.fill(body.input_value().replace('"", "", "", ""', '"Köln", "<b>", "c", "d"'))
+    page.keyboard.press("Control+Enter")
+    expect(headline(page)).to_have_text("1 output")
+    expect(page.get_by_role("region", name="Values of y0")).to_have_text('"Köln"  "<b>"\n"c"  "d"')
+    for look in every_look(page):
+        shoot(page, look, "try-tensors")
+        assert overflow(page) == 0
+        assert faults(page) == []
+    programs = {language: program(page, language) for language in LANGUAGES}
+    outputs = json.loads(run(page, "curl", programs["curl"]))["outputs"]
+    assert outputs[0]["data"] == ["Köln", "<b>", "c", "d"]
+    assert json.loads(run(page, "JavaScript", programs["JavaScript"]))["outputs"] == outputs
+    assert "Köln" in run(page, "Python", programs["Python"])
+    assert "b'c' b'd'" in run(page, "tritonclient", programs["tritonclient"])
+    body.fill(body.input_value().replace('"d"', "4"))
+    page.get_by_role("button", name="Send").click()
+    expect(headline(page)).to_contain_text("expected a string")
+    body.fill("{")
+    page.get_by_role("button", name="Send").click()
+    expect(headline(page)).to_contain_text("The body is not JSON")
+    page.get_by_role("button", name="Fill with zeros").click()
+    assert json.loads(body.input_value()) == {"inputs": [blank]}
+
+
+def test_a_long_call_stands_in_no_program(visit: Visit, own: Server) -> None:
+    page = visit("#/try/picture", server=own)
+    expect(page.get_by_text("too long to stand in a program")).to_contain_text("-d @body.json")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("main")).to_contain_text("and 12\u202f188 more values")
+    expect(page.get_by_role("tab")).to_have_count(0)
+
+
+def test_what_json_cannot_hold_is_said(visit: Visit, own: Server) -> None:
+    page = visit("#/try/halves", server=own)
+    expect(page.get_by_role("main")).to_contain_text("Input x0 is FP16, which has no form in JSON")
 
 
 def test_names_are_text_whatever_they_hold(visit: Visit, own: Server) -> None:

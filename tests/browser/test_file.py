@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Visit, demo_models
+from tests.browser.conftest import Visit
 from tests.browser.looks import every_look, faults, overflow, shoot
-from tests.processes import Server, serve
+from tests.processes import Server
 from tests.service.routes.test_fold import with_norm
 
 _FOLDS = 30_000
@@ -44,14 +44,6 @@ _SPLIT = """async ([text, rows, step]) => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes short bodies, and folds files."""
-    folder = demo_models(tmp_path_factory.mktemp("small"))
-    with serve(folder, "--max-body-bytes", "20000", "--fold-uploads") as server:
-        yield server
 
 
 def rows(count: int) -> pl.DataFrame:
@@ -94,20 +86,20 @@ def downloaded(page: Page) -> list[list[str]]:
     return list(csv.reader(io.StringIO(Path(download.value.path()).read_text())))
 
 
-def test_a_long_csv_is_predicted_in_order_and_downloaded(visit: Visit, small: Server) -> None:
-    page = visit("#/file/diabetes", server=small, refusals=True)
-    table = rows(3_000)
+def test_a_long_csv_is_predicted_in_order_and_downloaded(visit: Visit, server: Server) -> None:
+    page = visit("#/file/diabetes", server=server, refusals=True)
+    table = rows(4_500)
     choose(page, "rows.csv", table.write_csv().encode())
-    expect(page.get_by_role("heading", name="3\u202f000 predictions for rows.csv")).to_be_visible()
+    expect(page.get_by_role("heading", name="4\u202f500 predictions for rows.csv")).to_be_visible()
     found = downloaded(page)
     body = {"inputs": [list(row) for row in table.rows()[2_900:2_950]]}
-    answer = page.request.post(f"{small.address}/models/diabetes/predict", data=body).json()
+    answer = page.request.post(f"{server.address}/models/diabetes/predict", data=body).json()
     assert found[0] == ["prediction"]
-    assert len(found) == 3_001
+    assert len(found) == 4_501
     assert [float(row[0]) for row in found[2_901:2_951]] == pytest.approx(answer["predictions"], rel=1e-5)
     page.get_by_role("button", name="Last").click()
-    expect(page.get_by_text("Rows 2\u202f976 to 3\u202f000 of 3\u202f000")).to_be_visible()
-    expect(page.get_by_role("row", name="3\u202f000")).to_contain_text(found[-1][0])
+    expect(page.get_by_text("Rows 4\u202f476 to 4\u202f500 of 4\u202f500")).to_be_visible()
+    expect(page.get_by_role("row", name="4\u202f500")).to_contain_text(found[-1][0])
 
 
 def test_parquet_of_a_classifier_shows_labels_and_probabilities(visit: Visit) -> None:
@@ -220,8 +212,8 @@ def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
     page.unroute_all()
 
 
-def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, small: Server) -> None:
-    page = visit("#/file", server=small, refusals=True)
+def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, server: Server) -> None:
+    page = visit("#/file", server=server, refusals=True)
     choose(page, "net.onnx", with_norm().SerializeToString())
     expect(page.get_by_role("heading", name="Folding net.onnx")).to_be_visible(timeout=_FOLDS)
     expect(page.get_by_role("row", name="norm BatchNormalization")).to_contain_text("Back into dense")
@@ -241,8 +233,8 @@ def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, small: 
     )
 
 
-def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit) -> None:
-    page = visit("#/file")
+def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit, odd: Server) -> None:
+    page = visit("#/file/digits", server=odd)
     choose(page, "net.onnx", with_norm().SerializeToString())
     expect(page.get_by_role("main")).to_contain_text("start it with --fold-uploads")
     shoot(page, next(every_look(page)), "file-closed")
@@ -257,10 +249,10 @@ def test_a_server_that_does_not_fold_files_says_who_can_change_that(visit: Visit
     ids=["parquet", "onnx"],
 )
 def test_while_the_server_works_the_seconds_are_counted_and_it_can_be_ended(
-    visit: Visit, small: Server, upload: tuple[str, bytes], held: str, words: str
+    visit: Visit, server: Server, upload: tuple[str, bytes], held: str, words: str
 ) -> None:
-    page = visit("#/file/diabetes", server=small, clock=True)
-    with frozen(page, small, f"**/{held}"):
+    page = visit("#/file/diabetes", server=server, clock=True)
+    with frozen(page, server, f"**/{held}"):
         choose(page, *upload)
         name, _ = upload
         bar = page.get_by_role("progressbar", name=f"Progress of {name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from importlib.util import find_spec
@@ -23,8 +24,11 @@ AT_ONCE = 2
 """How many files one process of the server folds at once."""
 
 MODULE = "training.folding.uploaded"
-REFUSED, MISSING = 3, 4
-"""What the process ends with when it refuses a file, and when its packages are not there."""
+REFUSED, MISSING, MEMORY, BROKEN = 3, 4, 5, 6
+"""What the process ends with when it refuses a file, when its packages are not there, when the memory that it
+may have is too small, and when it meets a fault of its own."""
+
+_AT_HOME = "fold it by `foldserve fold` on a machine of your own"
 
 
 class Folder:
@@ -58,7 +62,7 @@ class Folder:
             raise Unfoldable(_too_long(self._seconds)) from None
         finally:
             await _end(process)
-        return _read(process.returncode, said)
+        return _read(process.returncode, said, self._seconds)
 
 
 def is_installed() -> bool:
@@ -66,18 +70,37 @@ def is_installed() -> bool:
     return all(find_spec(name) is not None for name in ("onnx", "onnx_ir", "training"))
 
 
-def _read(code: int | None, said: bytes) -> bytes:
+def _read(code: int | None, said: bytes, seconds: float) -> bytes:
+    if code == 0:
+        return said
     if code == MISSING:
         raise FolderMissing
-    if code == REFUSED:
-        raise Unfoldable(str(orjson.loads(said)["error"]))
-    if code != 0:
-        raise Unfoldable("folding this file took more than the server allows: fold it by `foldserve fold`")
-    return said
+    raise Unfoldable(str(orjson.loads(said)["error"]) if code == REFUSED else _why(code, said, seconds))
+
+
+def _why(code: int | None, said: bytes, seconds: float) -> str:
+    """Why the process ended without a report, in a line that says what to do."""
+    if code == MEMORY:
+        return f"folding this file needs more memory than the server gives it: {_AT_HOME}"
+    if code == -signal.SIGXCPU:
+        return _too_long(seconds)
+    if code == -signal.SIGKILL:
+        return f"folding was killed (SIGKILL): the machine may be short of memory; try again, or {_AT_HOME}"
+    if code is not None and code < 0:
+        return f"folding this file crashed ({_signal(-code)}): `foldserve fold` shows where"
+    fault = str(orjson.loads(said)["error"]) if code == BROKEN else f"exit code {code}"
+    return f"folding this file failed by a fault of foldserve ({fault}): `foldserve fold` shows where"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _too_long(seconds: float) -> str:
-    return f"folding took longer than {seconds:g} s: fold it by `foldserve fold` on a machine of your own"
+    return f"folding took longer than {seconds:g} s: {_AT_HOME}"
 
 
 async def _end(process: Process) -> None:

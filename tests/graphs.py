@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from service.metadata import KEY
 
 FLOAT, DOUBLE, INT64, STRING = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.STRING
-BOOL = TensorProto.BOOL
+BOOL, HALF = TensorProto.BOOL, TensorProto.FLOAT16
 CITIES = ["Oslo", "Köln", "北京"]
 
 _PLAIN = frozenset(

@@ -14,6 +14,7 @@ from service import folder
 from service.errors import FolderMissing, FoldingClosed
 from service.metadata import Folding, Layer
 from service.routes.bodies import read_body
+from service.routes.hangup import unless_gone
 from service.routes.negotiation import JSON
 from service.settings import Settings
 
@@ -61,5 +62,5 @@ async def fold(request: Request) -> Response:
     if not folder.is_installed():
         raise FolderMissing
     model = await read_body(request.scope, request.receive, settings.max_body_bytes)
-    report = await request.app.state.folder.report(model)
+    report = await unless_gone(request.receive, request.app.state.folder.report(model))
     return Response(report, media_type=JSON)

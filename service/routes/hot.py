@@ -16,12 +16,13 @@ from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
 from service.batch import Feeds
-from service.errors import ClientGone, InvalidHeader, TooManyRows
+from service.errors import InvalidHeader, TooManyRows
 from service.model import ServedModel
 from service.routes.bodies import header, read_body
 from service.routes.compression import INLINE_BYTES as PACKED_INLINE_BYTES
 from service.routes.compression import WORTH_BYTES, Coding, coding, pack, unpack, wanted
 from service.routes.gate import WATCH
+from service.routes.hangup import unless_gone
 from service.watch import Watch
 
 INLINE_BYTES = 192 * 1024
@@ -73,7 +74,7 @@ class Call:
         if rows > (most := self.state.settings.max_rows):
             raise TooManyRows(rows, most)
         answer = self.model.infer(feeds, outputs, rows, self.watch)
-        arrays = await (answer if self.model.is_light(rows) else _unless_gone(self.receive, answer))
+        arrays = await (answer if self.model.is_light(rows) else unless_gone(self.receive, answer))
         self.watch.lap()
         return arrays
 
@@ -155,21 +156,3 @@ async def _packed(call: Call, reply: Reply) -> Reply:
         return Reply(varies, reply.body)
     body = await call.beside(pack, reply.body, how)
     return Reply([*varies, (b"content-encoding", how.encode())], body)
-
-
-async def _unless_gone(receive: Receive, work: Any) -> Any:
-    """The result of work, unless the client hangs up first: then it is given up."""
-    running, gone = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(receive))
-    try:
-        await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return running.result()
-        raise ClientGone
-    finally:
-        running.cancel()
-        gone.cancel()
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

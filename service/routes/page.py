@@ -2,20 +2,24 @@
 
 The files are the same for everybody and tell nothing of what is served, so that they need no key: a browser
 could not send one with an address that is typed in. What the page then asks for needs one as ever.
+Each file is read, hashed and compressed once, when somebody first asks for it.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from service.routes.compression import wanted
 from service.routes.negotiation import JSON, choose
 from service.settings import Settings
 
@@ -39,7 +43,7 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     # The modules name each other without versions: asked again each time, and answered in a few bytes.
     "cache-control": "no-cache",
-    "vary": "accept",
+    "vary": "accept, accept-encoding",
 }
 
 router = APIRouter(include_in_schema=False)
@@ -64,7 +68,8 @@ async def front(request: Request) -> Response:
         return _answer(request, "index.html")
     settings: Settings = request.app.state.settings
     doors = Doors(metrics="metrics" if settings.metrics_port is None else None)
-    return Response(doors.model_dump_json(), media_type=JSON, headers={"vary": "accept"})
+    headers = {"vary": _HEADERS["vary"]}
+    return Response(doors.model_dump_json(), media_type=JSON, headers=headers)
 
 
 @router.api_route(f"/{_FOLDER}/{{name:path}}", methods=["GET", "HEAD"])
@@ -86,14 +91,34 @@ def open_paths(settings: Settings) -> frozenset[str]:
     return frozenset({"/", *(f"/{_FOLDER}/{name}" for name in parts())}) if settings.page else frozenset()
 
 
+class _Form(NamedTuple):
+    """A file in the form in which it goes out."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+@cache
+def _form(name: str, is_packed: bool) -> _Form:
+    """A file of the page, as it is or compressed; the tags differ, as the bytes do."""
+    body = _root().joinpath(*name.split("/")).read_bytes()
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {**_HEADERS, "etag": f'"{tag}"'}
+    if is_packed:
+        # As well as it goes, for it is done once; without a time, so that all processes send the same bytes.
+        body = gzip.compress(body, 9, mtime=0)
+        headers |= {"etag": f'"{tag}-gzip"', "content-encoding": "gzip"}
+    return _Form(body, headers)
+
+
 def _answer(request: Request, name: str) -> Response:
     """A file, or nothing when whoever asks has it already."""
-    body = _root().joinpath(*name.split("/")).read_bytes()
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {**_HEADERS, "etag": tag}
-    if _has(request.headers.getlist("if-none-match"), tag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type=_MEDIA[name.rpartition(".")[2]], headers=headers)
+    accepted = request.headers.getlist("accept-encoding")
+    form = _form(name, wanted(",".join(accepted)) == "gzip")
+    if _has(request.headers.getlist("if-none-match"), form.headers["etag"]):
+        known = {key: value for key, value in form.headers.items() if key != "content-encoding"}
+        return Response(status_code=304, headers=known)
+    return Response(form.body, media_type=_MEDIA[name.rpartition(".")[2]], headers=form.headers)
 
 
 def _has(given: Iterable[str], tag: str) -> bool:

@@ -1,54 +1,77 @@
-"""A server with the demo models, and windows onto its page that tolerate no error in the console."""
+"""Servers that the tests share, and windows onto their page that tolerate no error in the console."""
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from time import monotonic
+from typing import NamedTuple, Protocol
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from service.metadata import Feature, GoldenRows
-from tests import graphs
-from tests.browser.looks import LOOKS, ROOT, WIDE, Look
+from tests.browser import zoo
+from tests.browser.looks import LOOKS, WIDE, Look
 from tests.processes import Server, serve
-from tests.records import metadata
 
+KEY = "a-key-of-these-tests-0123456789"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 _NETWORK = "Failed to load resource"
 _GONE = "net::ERR_CONNECTION"
 _PATIENCE = 15_000
-
-
-def demo_models(folder: Path) -> Path:
-    """A folder with digits, breast-cancer and diabetes, and `visits`, which takes numbers, texts and gaps."""
-    for name in ("digits", "breast-cancer", "diabetes"):
-        shutil.copytree(ROOT / "models" / name, folder / name)
-    features = (
-        Feature(name="age", minimum=0, maximum=90, missing=True, unit="years"),
-        Feature(name="city", kind="categorical", categories=tuple(graphs.CITIES), missing=True),
-        Feature(name="visits", minimum=0, maximum=12, missing=True),
-    )
-    # softmax of (0.4, 0.9): the weights of the graph times 40, 3 and the place of Oslo, 1.
-    no = 1 / (1 + math.exp(0.5))
-    examples = GoldenRows(inputs=((40.0, "Oslo", 3.0),), outputs=((no, 1 - no),), tolerance=1e-5)
-    changes = {"features": features, "target": "returns", "golden": examples}
-    document = metadata().model_copy(update=changes)
-    properties = graphs.metadata_property(document.model_dump_json())
-    graphs.put(graphs.numeric_and_categorical(properties), folder, "visits")
-    return folder
+LOOKS_EVERY = 3_000
+"""How often the page asks for the models, in milliseconds."""
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests that change nothing on it."""
-    folder = demo_models(tmp_path_factory.mktemp("models"))
-    with serve(folder, "--default-model", "digits", "--watch-interval", "0.2") as server:
+    """The demo models, for all tests that change nothing; it takes short bodies, and folds files."""
+    folder = zoo.demo_models(tmp_path_factory.mktemp("models"))
+    options = ("--default-model", "digits", "--max-body-bytes", "100000", "--fold-uploads")
+    with serve(folder, *options) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Beside them models of odd shapes and names, for all tests that change nothing."""
+    with serve(zoo.odd_models(tmp_path_factory.mktemp("odd"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo models behind KEY, and the metrics on a port of their own."""
+    folder = tmp_path_factory.mktemp("keyed")
+    (folder / "keys").write_text(f"{KEY}\n")
+    options = ("--api-key-file", str(folder / "keys"), "--metrics-port", "0")
+    with serve(zoo.demo_models(folder / "models"), *options) as server:
+        yield server
+
+
+class Changing(NamedTuple):
+    """A server that follows its folder, and the folder."""
+
+    server: Server
+    folder: Path
+
+    def wait_for(self, text: str, *, there: bool) -> None:
+        """Until what the server says of its models holds a text, or no longer does."""
+        until = monotonic() + _PATIENCE / 1000
+        with httpx.Client(base_url=self.server.address) as client:
+            while (text in client.get("/models").text) != there:
+                assert monotonic() < until, f"{text} neither came nor went"
+
+
+@pytest.fixture(scope="session")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changing]:
+    """Demo models and faulty ones; each test leaves them as it found them."""
+    folder = zoo.troubled_models(tmp_path_factory.mktemp("changing"))
+    options = ("--watch-interval", "0.1", "--default-model", "digits", "--repository-api")
+    with serve(folder, *options) as server:
+        yield Changing(server, folder)
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +163,7 @@ def look(request: pytest.FixtureRequest) -> Look:
     return look
 
 
-def drawn(page: Page) -> None:
-    """Wait until a section is there in full."""
-    page.wait_for_selector("main [data-section]:not([aria-busy])")
+def drawn(page: Page, section: str | None = None) -> None:
+    """Wait until a section is there in full: this one, or any."""
+    which = "[data-section]" if section is None else f'[data-section="{section}"]'
+    page.wait_for_selector(f"main {which}:not([aria-busy])")

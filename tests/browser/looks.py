@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -55,9 +56,15 @@ def shoot(page: Page, look: Look, name: str) -> None:
 
 def faults(page: Page) -> list[str]:
     """What axe-core finds: text that is hard to read, fields without labels, and the like."""
-    page.evaluate(AXE.read_text())
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(_axe())
     found: list[str] = page.evaluate(_FAULTS, RULES)
     return found
+
+
+@cache
+def _axe() -> str:
+    return AXE.read_text()
 
 
 def overflow(page: Page) -> int:

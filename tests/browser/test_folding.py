@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 from playwright.sync_api import expect
 
-from tests import graphs
 from tests.browser.conftest import Visit
 from tests.browser.looks import every_look, faults, overflow, shoot
-from tests.processes import serve
+from tests.processes import Server
 
 
 def test_it_shows_both_graphs_the_fates_and_the_certificate(visit: Visit) -> None:
@@ -36,13 +32,11 @@ def test_it_shows_both_graphs_the_fates_and_the_certificate(visit: Visit) -> Non
         assert faults(page) == []
 
 
-def test_a_file_of_others_shows_the_graph_that_runs(visit: Visit, tmp_path: Path) -> None:
-    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4"), softmax=True), tmp_path, "<b>other")
-    with serve(tmp_path) as server:
-        page = visit("#/folding", server=server)
-        expect(page.get_by_role("main")).to_contain_text("a file that foldserve did not write")
-        graph = page.get_by_role("img", name="The graph: x (Input), z (Gemm), y (Softmax), y (Output).")
-        expect(graph).to_be_visible()
-        for look in every_look(page):
-            shoot(page, look, "folding-foreign")
-            assert faults(page) == []
+def test_a_file_of_others_shows_the_graph_that_runs(visit: Visit, odd: Server) -> None:
+    page = visit("#/folding/%3Cb%3Eother", server=odd)
+    expect(page.get_by_role("main")).to_contain_text("a file that foldserve did not write")
+    graph = page.get_by_role("img", name="The graph: x (Input), z (Gemm), y (Softmax), y (Output).")
+    expect(graph).to_be_visible()
+    for look in every_look(page):
+        shoot(page, look, "folding-foreign")
+        assert faults(page) == []

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit, demo_models
+from tests import graphs
+from tests.browser.conftest import KEY, Visit
 from tests.browser.looks import every_look, faults, overflow, shoot
 from tests.processes import Server, serve
 
-ROW = [0.0] * 10
 POLL = 1000
 
 
+Ask = Callable[..., None]
+
+
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose counts are those of these tests."""
-    with serve(demo_models(tmp_path_factory.mktemp("models"))) as server:
-        yield server
+def ask(server: Server) -> Iterator[Ask]:
+    """Requests to the server, one after the other, with one row or several."""
+    with httpx.Client(base_url=server.address) as client:
+        yield partial(send, client)
+
+
+def send(client: httpx.Client, *, requests: int = 1, rows: int = 1, width: int = 10) -> None:
+    for _ in range(requests):
+        client.post("/models/diabetes/predict", json={"inputs": [[0.0] * width] * rows})
 
 
 def opened(visit: Visit, server: Server) -> Page:
@@ -41,18 +51,12 @@ def tick(page: Page, times: int = 1) -> None:
         page.wait_for_selector(f'[data-turn]:not([data-turn="{turn}"])')
 
 
-def ask(server: Server, *, requests: int, rows: int = 1) -> None:
-    with httpx.Client(base_url=server.address) as client:
-        for _ in range(requests):
-            client.post("/models/diabetes/predict", json={"inputs": [ROW] * rows}).raise_for_status()
-
-
-def test_two_minutes_of_load_look_right(visit: Visit, own: Server) -> None:
-    page = opened(visit, own)
+def test_two_minutes_of_load_look_right(visit: Visit, server: Server, ask: Ask) -> None:
+    page = opened(visit, server)
     for second in range(120):
-        ask(own, requests=round(6 + 5 * math.sin(second / 9)), rows=1 + second // 40 * 4)
+        ask(requests=round(3 + 2 * math.sin(second / 9)), rows=1 + second // 40 * 4)
         tick(page)
-    httpx.post(f"{own.address}/models/diabetes/predict", json={"inputs": [[1]]})
+    ask(width=1)
     tick(page)
     # The auditor waits by the page's clock.
     page.clock.resume()
@@ -63,12 +67,12 @@ def test_two_minutes_of_load_look_right(visit: Visit, own: Server) -> None:
         assert faults(page) == []
 
 
-def test_rates_are_those_of_the_requests_that_were_sent(visit: Visit, own: Server) -> None:
-    page = opened(visit, own)
+def test_rates_are_those_of_the_requests_that_were_sent(visit: Visit, server: Server, ask: Ask) -> None:
+    page = opened(visit, server)
     tick(page)
     page.locator("#live-model").select_option("diabetes")
-    ask(own, requests=5, rows=3)
-    assert httpx.post(f"{own.address}/models/diabetes/predict", json={"inputs": [[1]]}).status_code == 422
+    ask(requests=5, rows=3)
+    ask(width=1)
     tick(page)
     requests = page.get_by_role("img", name="Requests per second")
     expect(requests).to_have_attribute("aria-label", re.compile(r"now answered 5, refused or failed 1$"))
@@ -83,24 +87,24 @@ def test_rates_are_those_of_the_requests_that_were_sent(visit: Visit, own: Serve
     expect(requests).to_have_attribute("aria-label", re.compile(r"now answered 0, refused or failed 0$"))
 
 
-def test_a_pause_holds_the_picture_and_keeps_what_happens(visit: Visit, own: Server) -> None:
-    page = opened(visit, own)
+def test_a_pause_holds_the_picture_and_keeps_what_happens(visit: Visit, server: Server, ask: Ask) -> None:
+    page = opened(visit, server)
     tick(page)
     page.get_by_role("button", name="Pause").click()
     requests = page.get_by_role("img", name="Requests per second")
     held = requests.get_attribute("aria-label")
-    ask(own, requests=4)
+    ask(requests=4)
     tick(page)
     assert requests.get_attribute("aria-label") == held
     page.get_by_role("button", name="Go on").click()
     expect(requests).to_have_attribute("aria-label", re.compile("now answered 4"))
 
 
-def test_the_pointer_shows_the_values_of_its_moment(visit: Visit, own: Server) -> None:
-    page = opened(visit, own)
+def test_the_pointer_shows_the_values_of_its_moment(visit: Visit, server: Server, ask: Ask) -> None:
+    page = opened(visit, server)
     for requests in (2, 6, 1):
         tick(page)
-        ask(own, requests=requests)
+        ask(requests=requests)
     tick(page)
     figure = page.locator("figure", has=page.get_by_role("heading", name="Requests per second"))
     answered = figure.locator(".legend strong").first
@@ -136,22 +140,24 @@ foldserve_request_seconds_sum{model="a \"b\"",version="1"} 0.2
     assert found == pytest.approx([0.0005, 0.001, 0.00375, 0.005, 0.005, 0.005])
 
 
-def test_metrics_on_a_port_of_their_own_are_named_in_one_sentence(visit: Visit, tmp_path: Path) -> None:
-    with serve(demo_models(tmp_path), "--metrics-port", "0") as server:
-        page = visit("#/live", server=server)
-        expect(page.get_by_text("have a port of their own (--metrics-port)")).to_be_visible()
-        assert faults(page) == []
+def test_metrics_on_a_port_of_their_own_are_named_in_one_sentence(visit: Visit, keyed: Server) -> None:
+    page = visit("#/live", server=keyed, refusals=True, draws=False)
+    page.get_by_label("Key", exact=True).fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("have a port of their own (--metrics-port)")).to_be_visible()
+    assert faults(page) == []
 
 
 def test_a_restart_leaves_a_gap_and_no_false_numbers(visit: Visit, tmp_path: Path) -> None:
-    folder = demo_models(tmp_path)
-    with serve(folder) as server:
+    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "m")
+    with serve(tmp_path) as server, httpx.Client(base_url=server.address) as client:
         page = visit("#/live", server=server, clock=True, refusals=True)
-        ask(server, requests=9)
+        for _ in range(9):
+            client.post("/predict", json={"inputs": [[1, 2]]}).raise_for_status()
         tick(page)
     tick(page)
     expect(page.get_by_text("The metrics cannot be read: The server does not answer.")).to_be_visible()
-    with serve(folder, "--port", server.address.rpartition(":")[2]) as server:
+    with serve(tmp_path, "--port", server.address.rpartition(":")[2]) as server:
         tick(page, 2)
         requests = page.get_by_role("img", name="Requests per second")
         expect(requests).to_have_attribute("aria-label", re.compile("now answered 0"))

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.sync_api import expect
 
 from tests import graphs
-from tests.browser.conftest import Visit, demo_models
+from tests.browser.conftest import LOOKS_EVERY, Changing, Visit
 from tests.browser.looks import every_look, faults, overflow, shoot
 from tests.processes import Server, serve
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Beside the demo models a damaged version, a graph without tables, a folder that is no version."""
-    folder = demo_models(tmp_path / "models")
-    (folder / "digits" / "2").mkdir()
-    (folder / "digits" / "2" / "model.onnx").write_bytes(b"not a graph")
-    (folder / "diabetes" / "latest").mkdir()
-    (folder / "broken" / "1").mkdir(parents=True)
-    graphs.put(graphs.identity(graphs.STRING, ["N", 2, 2]), folder, "tensors<b>")
-    return folder
-
-
-@pytest.fixture
-def own(folder: Path) -> Iterator[Server]:
-    with serve(folder, "--watch-interval", "0.1", "--default-model", "digits", "--repository-api") as server:
-        yield server
-
-
-def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, own: Server) -> None:
-    page = visit("#/models", server=own)
+def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, changing: Changing) -> None:
+    page = visit("#/models", server=changing.server)
     digits = page.get_by_role("article", name="Model digits")
     expect(digits).to_contain_text("default")
     expect(digits).to_contain_text("64 features")
@@ -56,17 +36,23 @@ def test_it_says_what_is_live_and_why_the_rest_is_not(visit: Visit, own: Server)
         assert faults(page) == []
 
 
-def test_it_follows_models_that_come_change_and_go(visit: Visit, own: Server, folder: Path) -> None:
-    page = visit("#/models", server=own)
+def test_it_follows_models_that_come_change_and_go(visit: Visit, changing: Changing) -> None:
+    page = visit("#/models", server=changing.server, clock=True)
     digits = page.get_by_role("article", name="Model digits")
     digits.locator("summary").click()
-    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), folder, "newcomer")
+    graphs.put(graphs.linear(np.eye(5, dtype="f4"), np.zeros(5, "f4")), changing.folder, "newcomer")
+    changing.wait_for('"features":5', there=True)
+    page.clock.run_for(LOOKS_EVERY)
     newcomer = page.get_by_role("article", name="Model newcomer")
-    expect(newcomer).to_contain_text("2 features")
-    shutil.rmtree(folder / "newcomer")
+    expect(newcomer).to_contain_text("5 features")
+    graphs.put(graphs.linear(np.eye(7, dtype="f4"), np.zeros(7, "f4")), changing.folder, "newcomer", 2)
+    changing.wait_for('"features":7', there=True)
+    page.clock.run_for(LOOKS_EVERY)
+    expect(newcomer).to_contain_text("7 features")
+    shutil.rmtree(changing.folder / "newcomer")
+    changing.wait_for("newcomer", there=False)
+    page.clock.run_for(LOOKS_EVERY)
     expect(newcomer).to_have_count(0)
-    shutil.rmtree(folder / "digits" / "2")
-    expect(digits.get_by_role("row")).not_to_have_count(0)
     expect(digits.locator("details")).to_have_attribute("open", "")
 
 
@@ -79,11 +65,8 @@ def test_an_empty_folder_says_what_to_do(visit: Visit, tmp_path: Path) -> None:
             assert faults(page) == []
 
 
-def test_one_of_many_models_is_found_by_its_name(visit: Visit, tmp_path: Path) -> None:
-    for number in range(9):
-        graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, f"m{number}")
-    with serve(tmp_path) as server:
-        page = visit("", server=server)
-        expect(page.get_by_role("article")).to_have_count(9)
-        page.get_by_label("Find a model").fill("M7")
-        expect(page.get_by_role("article")).to_have_count(1)
+def test_one_of_many_models_is_found_by_its_name(visit: Visit, odd: Server) -> None:
+    page = visit("", server=odd)
+    expect(page.get_by_role("article")).to_have_count(14)
+    page.get_by_label("Find a model").fill("Breast")
+    expect(page.get_by_role("article")).to_have_count(1)

@@ -5,51 +5,33 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-import onnx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from service.metadata import Feature
 from tests import graphs
-from tests.browser.conftest import Visit, demo_models
+from tests.browser.conftest import KEY, Changing, Visit
 from tests.browser.looks import LOOKS, every_look, faults, overflow, shoot
-from tests.processes import Server, serve
-from tests.records import metadata
+from tests.browser.zoo import HOSTILE
+from tests.processes import Server
 
-HOSTILE = '<img src=x onerror=alert(1)> it\'s "$HOME" `x` \\'
 NARROW = LOOKS[2]
 LANGUAGES = ("curl", "Python", "JavaScript", "tritonclient")
-KEY = "a-key-of-this-test-0123456789"
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Beside the demo models some without metadata, of odd shapes, and with names full of quotes."""
-    folder = demo_models(tmp_path_factory.mktemp("models"))
-    graphs.put(graphs.one_input_per_column(), folder, "columns")
-    graphs.put(graphs.identity(graphs.STRING, ["N", 2, 2]), folder, "tensors")
-    graphs.put(graphs.identity(onnx.TensorProto.FLOAT, ["N", "M"]), folder, "open")
-    graphs.put(graphs.identity(onnx.TensorProto.FLOAT, [3, 2]), folder, "three")
-    features = (Feature(name=HOSTILE, minimum=0, maximum=1), Feature(name="b"))
-    document = metadata().model_copy(update={"features": features, "classes": (HOSTILE, "no")})
-    weights = np.eye(2, dtype="f4")
-    properties = graphs.metadata_property(document.model_dump_json())
-    graphs.put(graphs.linear(weights, weights[0], softmax=True, properties=properties), folder, "hostile")
-    names = tuple(Feature(name=f"pixel{i}", minimum=0, maximum=255) for i in range(1, 785))
-    wide = metadata().model_copy(update={"features": names})
-    properties = graphs.metadata_property(wide.model_dump_json())
-    weights = np.linspace(-1e-4, 1e-4, 784 * 2, dtype="f4").reshape(784, 2)
-    graphs.put(graphs.linear(weights, np.zeros(2, "f4"), softmax=True, properties=properties), folder, "wide")
-    with serve(folder, "--watch-interval", "0.2") as server:
-        yield server
+_RUNNER = """
+import contextlib, io, json, sys
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(json.loads(line), {"__name__": "__main__"})
+    print(json.dumps(out.getvalue()), flush=True)
+"""
 
 
 def open_model(visit: Visit, server: Server, name: str, **options: Any) -> Page:
@@ -80,14 +62,45 @@ def row_of(page: Page) -> list[float]:
     return row
 
 
-def run(page: Page, language: str, text: str, key: str = "") -> str:
+class Python:
+    """An interpreter that runs one program after the other, each in a namespace of its own."""
+
+    def __init__(self) -> None:
+        environment = os.environ | {"FOLDSERVE_KEY": KEY}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _RUNNER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def run(self, program: str) -> str:
+        """What it prints."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{json.dumps(program)}\n")
+        self.process.stdin.flush()
+        printed: str = json.loads(self.process.stdout.readline())
+        return printed
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[Python]:
+    python = Python()
+    yield python
+    python.process.communicate(timeout=30)
+
+
+def run(page: Page, python: Python, language: str, text: str) -> str:
     """What a program prints, run as its reader would."""
     if language == "JavaScript":
         log = "let out = ''; const console = { log: (v) => { out += JSON.stringify(v); } };"
         printed: str = page.evaluate(f"async () => {{ {log} {text}\nreturn out; }}")
         return printed
-    environment = os.environ | {"FOLDSERVE_KEY": key}
-    command = ["bash", "-c", text] if language == "curl" else [sys.executable, "-c", text]
+    if language != "curl":
+        return python.run(text)
+    command, environment = ["bash", "-c", text], os.environ | {"FOLDSERVE_KEY": KEY}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
     return done.stdout
 
@@ -99,8 +112,8 @@ def numbers(text: str) -> list[float]:
 
 
 @pytest.mark.parametrize("name", ["digits", "visits", "columns", "hostile", "three"])
-def test_each_program_works_when_it_is_pasted(visit: Visit, own: Server, name: str) -> None:
-    page = open_model(visit, own, name)
+def test_each_program_works_when_it_is_pasted(visit: Visit, odd: Server, python: Python, name: str) -> None:
+    page = open_model(visit, odd, name)
     if name == "visits":
         page.get_by_label("missing: age").check()
         page.get_by_label("city", exact=True).select_option(label="missing")
@@ -109,37 +122,34 @@ def test_each_program_works_when_it_is_pasted(visit: Visit, own: Server, name: s
         page.get_by_label("vip").select_option("true")
     expect(page.locator(".waiting")).to_have_count(0)
     programs = {language: program(page, language) for language in LANGUAGES}
-    curl = json.loads(run(page, "curl", programs["curl"]))
+    curl = json.loads(run(page, python, "curl", programs["curl"]))
     said = "2 outputs" if name == "three" else str(curl["predictions"][0])
     expect(headline(page).locator("strong")).to_have_text(said)
-    assert json.loads(run(page, "JavaScript", programs["JavaScript"])) == curl
-    assert run(page, "Python", programs["Python"]).strip() == str(curl)
-    tensors = numbers(run(page, "tritonclient", programs["tritonclient"]))
+    assert json.loads(run(page, python, "JavaScript", programs["JavaScript"])) == curl
+    assert run(page, python, "Python", programs["Python"]).strip() == str(curl)
+    tensors = numbers(run(page, python, "tritonclient", programs["tritonclient"]))
     first = curl.get("probabilities", curl["predictions"])[0]
     # Copies of the row where the graph wants several.
     assert np.allclose(np.array(tensors[-len(first) :]), first, rtol=1e-5, atol=0)
 
 
-def test_programs_take_the_key_from_elsewhere(visit: Visit, tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text(f"{KEY}\n")
-    with serve(demo_models(tmp_path / "models"), "--api-key-file", str(keys)) as server:
-        page = visit("#/try/diabetes", server=server, refusals=True, draws=False)
-        page.get_by_label("Key", exact=True).fill(KEY)
-        page.keyboard.press("Enter")
-        expect(page.locator(".trial-time")).to_contain_text("Latency of the call")
-        programs = {language: program(page, language) for language in LANGUAGES}
-        assert not [language for language, text in programs.items() if KEY in text]
-        value = json.loads(run(page, "curl", programs["curl"], KEY))["predictions"][0]
-        assert f"{value:.5g}" == headline(page).locator("strong").text_content()
-        assert str(value) in run(page, "Python", programs["Python"], KEY)
-        assert f"{value:.6g}"[:6] in run(page, "tritonclient", programs["tritonclient"], KEY)
-        javascript = programs["JavaScript"].replace("your key", KEY)
-        assert str(value) in run(page, "JavaScript", javascript)
+def test_programs_take_the_key_from_elsewhere(visit: Visit, keyed: Server, python: Python) -> None:
+    page = visit("#/try/diabetes", server=keyed, refusals=True, draws=False)
+    page.get_by_label("Key", exact=True).fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator(".trial-time")).to_contain_text("Latency of the call")
+    programs = {language: program(page, language) for language in LANGUAGES}
+    assert not [language for language, text in programs.items() if KEY in text]
+    value = json.loads(run(page, python, "curl", programs["curl"]))["predictions"][0]
+    assert f"{value:.5g}" == headline(page).locator("strong").text_content()
+    assert str(value) in run(page, python, "Python", programs["Python"])
+    assert f"{value:.6g}"[:6] in run(page, python, "tritonclient", programs["tritonclient"])
+    javascript = programs["JavaScript"].replace("your key", KEY)
+    assert str(value) in run(page, python, "JavaScript", javascript)
 
 
-def test_a_form_is_made_from_what_the_model_says_of_itself(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "visits")
+def test_a_form_is_made_from_what_the_model_says_of_itself(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "visits")
     expect(headline(page)).to_have_text("yes 62.2\u202f%")
     field = page.locator(".trial-field", has_text="age")
     expect(field).to_contain_text("years")
@@ -156,20 +166,20 @@ def test_a_form_is_made_from_what_the_model_says_of_itself(visit: Visit, own: Se
         assert faults(page) == []
 
 
-def test_the_answer_is_that_of_the_row_in_the_form(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "visits")
+def test_the_answer_is_that_of_the_row_in_the_form(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "visits")
     page.get_by_label("missing: age").check()
     page.get_by_label("visits", exact=True).fill("7.5")
     page.get_by_label("city", exact=True).select_option(label="another value…")
     page.get_by_label("city, another value").fill("Paris")
     body = {"records": [{"age": None, "city": "Paris", "visits": 7.5}]}
-    truth = httpx.post(f"{own.address}/models/visits/predict", json=body).json()
+    truth = httpx.post(f"{odd.address}/models/visits/predict", json=body).json()
     share = 100 * max(truth["probabilities"][0])
     expect(headline(page)).to_have_text(f"{truth['predictions'][0]} {share:.1f}\u202f%")
 
 
-def test_a_value_unlike_those_of_training_is_pointed_out(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "visits")
+def test_a_value_unlike_those_of_training_is_pointed_out(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "visits")
     doubts = page.locator(".trial-doubts")
     expect(doubts).to_be_hidden()
     page.get_by_label("age years", exact=True).fill("91")
@@ -185,17 +195,17 @@ def test_a_value_unlike_those_of_training_is_pointed_out(visit: Visit, own: Serv
     expect(doubts).to_be_hidden()
 
 
-def test_a_number_that_is_missing_is_asked_for(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "diabetes")
+def test_a_number_that_is_missing_is_asked_for(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "diabetes")
     page.get_by_label("bmi", exact=True).fill("")
     expect(headline(page)).to_have_text("bmi needs a number.")
     page.get_by_label("bmi", exact=True).fill("25")
     expect(page.locator(".trial-time")).to_contain_text("Latency")
 
 
-def test_examples_are_the_rows_the_file_was_certified_with(visit: Visit, own: Server) -> None:
-    golden = httpx.get(f"{own.address}/models/diabetes").json()["metadata"]["golden"]
-    page = open_model(visit, own, "diabetes")
+def test_examples_are_the_rows_the_file_was_certified_with(visit: Visit, odd: Server) -> None:
+    golden = httpx.get(f"{odd.address}/models/diabetes").json()["metadata"]["golden"]
+    page = open_model(visit, odd, "diabetes")
     for number in (1, 2, 3):
         expect(page.get_by_text(f"Example {number} of 8")).to_be_visible()
         value = golden["outputs"][number - 1][0]
@@ -205,8 +215,8 @@ def test_examples_are_the_rows_the_file_was_certified_with(visit: Visit, own: Se
         page.get_by_role("button", name="Fill with an example").click()
 
 
-def test_only_the_answer_to_the_latest_row_is_shown(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "visits")
+def test_only_the_answer_to_the_latest_row_is_shown(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "visits")
     held: list[Route] = []
 
     def hold_the_first(route: Route) -> None:
@@ -224,12 +234,12 @@ def test_only_the_answer_to_the_latest_row_is_shown(visit: Visit, own: Server) -
     latest = headline(page).text_content()
     assert held[0].request.failure == "net::ERR_ABORTED"
     body = {"records": [{"age": 80, "city": "Oslo", "visits": 3}]}
-    truth = httpx.post(f"{own.address}/models/visits/predict", json=body).json()
+    truth = httpx.post(f"{odd.address}/models/visits/predict", json=body).json()
     assert latest == f"{truth['predictions'][0]} {100 * max(truth['probabilities'][0]):.1f}\u202f%"
 
 
-def test_typing_fast_makes_one_call(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "visits")
+def test_typing_fast_makes_one_call(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "visits")
     page.clock.install()
     calls: list[str] = []
     page.on(
@@ -245,8 +255,8 @@ def test_typing_fast_makes_one_call(visit: Visit, own: Server) -> None:
     assert json.loads(calls[0])["records"][0]["visits"] == 9
 
 
-def test_a_drawing_becomes_the_row(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "digits")
+def test_a_drawing_becomes_the_row(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "digits")
     page.get_by_role("button", name="Clear").click()
     sheet = page.get_by_role("application", name="Drawing of 8 × 8 pixels")
     box = sheet.bounding_box()
@@ -261,7 +271,7 @@ def test_a_drawing_becomes_the_row(visit: Visit, own: Server) -> None:
     assert np.abs(drawn[1:7, 3:5] - 14.4).max() <= 1
     assert not drawn[:, [0, 1, 2, 5, 6, 7]].any()
     expect(headline(page).locator("strong")).to_have_text("1")
-    truth = httpx.post(f"{own.address}/models/digits/predict", json={"inputs": drawn.reshape(1, -1).tolist()})
+    truth = httpx.post(f"{odd.address}/models/digits/predict", json={"inputs": drawn.reshape(1, -1).tolist()})
     assert truth.json()["predictions"] == [1]
     for look in every_look(page):
         shoot(page, look, "try-digits")
@@ -269,8 +279,8 @@ def test_a_drawing_becomes_the_row(visit: Visit, own: Server) -> None:
         assert faults(page) == []
 
 
-def test_a_narrow_window_keeps_the_answer_in_sight(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "digits", look=NARROW)
+def test_a_narrow_window_keeps_the_answer_in_sight(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "digits", look=NARROW)
     strip = page.locator(".trial-strip")
     expect(strip).to_have_text(headline(page).text_content() or "")
     expect(strip).to_be_visible()
@@ -280,8 +290,8 @@ def test_a_narrow_window_keeps_the_answer_in_sight(visit: Visit, own: Server) ->
     expect(strip).to_be_hidden()
 
 
-def test_the_keys_draw_too(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "digits")
+def test_the_keys_draw_too(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "digits")
     page.get_by_role("button", name="Clear").click()
     page.get_by_role("application", name="Drawing of 8 × 8 pixels").focus()
     page.keyboard.press("Space")
@@ -295,16 +305,16 @@ def test_the_keys_draw_too(visit: Visit, own: Server) -> None:
     expect(page.get_by_text("row 6, column 4: 0")).to_be_attached()
 
 
-def test_examples_go_through_the_drawing_unchanged(visit: Visit, own: Server) -> None:
-    golden = httpx.get(f"{own.address}/models/digits").json()["metadata"]["golden"]
-    page = open_model(visit, own, "digits")
+def test_examples_go_through_the_drawing_unchanged(visit: Visit, odd: Server) -> None:
+    golden = httpx.get(f"{odd.address}/models/digits").json()["metadata"]["golden"]
+    page = open_model(visit, odd, "digits")
     assert row_of(page) == golden["inputs"][0]
     page.get_by_role("button", name="Fill with an example").click()
     assert row_of(page) == golden["inputs"][1]
 
 
-def test_a_row_of_numbers_becomes_the_drawing(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "wide")
+def test_a_row_of_numbers_becomes_the_drawing(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "wide")
     expect(page.get_by_role("application", name="Drawing of 28 × 28 pixels")).to_be_visible()
     page.get_by_text("The row as numbers").click()
     area = page.get_by_label("784 values")
@@ -319,26 +329,64 @@ def test_a_row_of_numbers_becomes_the_drawing(visit: Visit, own: Server) -> None
     expect(page.locator(".trial-doubts")).to_contain_text("784 pixels")
 
 
-def test_models_that_say_nothing_get_a_plain_form(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "columns")
+def test_models_that_say_nothing_get_a_plain_form(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "columns")
     expect(page.get_by_role("spinbutton")).to_have_count(3)
     expect(page.get_by_label("vip").locator("option")).to_have_text(["false", "true"])
     expect(headline(page)).to_contain_text("%")
-    page = open_model(visit, own, "open")
+    page = open_model(visit, odd, "open")
     page.get_by_label("As many values as the model takes").fill("[1, 2.5, -3]")
     expect(page.get_by_role("row", name="output 2")).to_contain_text("-3")
-    page = open_model(visit, own, "three")
+    page = open_model(visit, odd, "three")
     page.get_by_label("f1", exact=True).fill("4")
     expect(page.get_by_role("row", name="output 1")).to_contain_text("4")
 
 
-def test_a_model_without_rows_says_why_there_is_no_form(visit: Visit, own: Server) -> None:
-    page = visit("#/try/tensors", server=own)
+def test_a_model_without_rows_gets_its_call_as_json(visit: Visit, odd: Server, python: Python) -> None:
+    page = visit("#/try/tensors", server=odd, refusals=True)
     expect(page.get_by_text("takes no rows of columns")).to_contain_text("/v2")
+    body = page.get_by_label("Body of the call")
+    blank = {"name": "x0", "shape": [1, 2, 2], "datatype": "BYTES", "data": [""] * 4}
+    assert json.loads(body.input_value()) == {"inputs": [blank]}
+    body.fill(body.input_value().replace('"", "", "", ""', '"Köln", "<b>", "c", "d"'))
+    page.keyboard.press("Control+Enter")
+    expect(headline(page)).to_have_text("1 output")
+    expect(page.get_by_role("region", name="Values of y0")).to_have_text('"Köln"  "<b>"\n"c"  "d"')
+    for look in every_look(page):
+        shoot(page, look, "try-tensors")
+        assert overflow(page) == 0
+        assert faults(page) == []
+    programs = {language: program(page, language) for language in LANGUAGES}
+    outputs = json.loads(run(page, python, "curl", programs["curl"]))["outputs"]
+    assert outputs[0]["data"] == ["Köln", "<b>", "c", "d"]
+    assert json.loads(run(page, python, "JavaScript", programs["JavaScript"]))["outputs"] == outputs
+    assert "Köln" in run(page, python, "Python", programs["Python"])
+    assert "b'c' b'd'" in run(page, python, "tritonclient", programs["tritonclient"])
+    body.fill(body.input_value().replace('"d"', "4"))
+    page.get_by_role("button", name="Send").click()
+    expect(headline(page)).to_contain_text("expected a string")
+    body.fill("{")
+    page.get_by_role("button", name="Send").click()
+    expect(headline(page)).to_contain_text("The body is not JSON")
+    page.get_by_role("button", name="Fill with zeros").click()
+    assert json.loads(body.input_value()) == {"inputs": [blank]}
 
 
-def test_names_are_text_whatever_they_hold(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "hostile")
+def test_a_long_call_stands_in_no_program(visit: Visit, odd: Server) -> None:
+    page = visit("#/try/picture", server=odd)
+    expect(page.get_by_text("too long to stand in a program")).to_contain_text("-d @body.json")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("main")).to_contain_text("and 12\u202f188 more values")
+    expect(page.get_by_role("tab")).to_have_count(0)
+
+
+def test_what_json_cannot_hold_is_said(visit: Visit, odd: Server) -> None:
+    page = visit("#/try/halves", server=odd)
+    expect(page.get_by_role("main")).to_contain_text("Input x0 is FP16, which has no form in JSON")
+
+
+def test_names_are_text_whatever_they_hold(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "hostile")
     expect(page.locator("main img")).to_have_count(0)
     expect(page.locator(".trial-bars")).to_contain_text(HOSTILE)
     for look in every_look(page):
@@ -347,18 +395,21 @@ def test_names_are_text_whatever_they_hold(visit: Visit, own: Server) -> None:
         assert faults(page) == []
 
 
-def test_the_tabs_of_the_programs_follow_the_arrows(visit: Visit, own: Server) -> None:
-    page = open_model(visit, own, "diabetes")
+def test_the_tabs_of_the_programs_follow_the_arrows(visit: Visit, odd: Server) -> None:
+    page = open_model(visit, odd, "diabetes")
     page.get_by_role("tab", name="curl").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("tab", name="tritonclient")).to_be_focused()
     expect(page.get_by_role("tabpanel", name="tritonclient")).to_contain_text("import tritonclient.http")
 
 
-def test_a_new_version_gets_a_form_of_its_own(visit: Visit, tmp_path: Path) -> None:
-    graphs.put(graphs.linear(np.eye(2, dtype="f4"), np.zeros(2, "f4")), tmp_path, "m")
-    with serve(tmp_path, "--watch-interval", "0.1") as server:
-        page = open_model(visit, server, "m")
-        expect(page.get_by_role("spinbutton")).to_have_count(2)
-        graphs.put(graphs.linear(np.eye(4, dtype="f4"), np.zeros(4, "f4")), tmp_path, "m", 2)
-        expect(page.get_by_role("spinbutton")).to_have_count(4)
+def test_a_new_version_gets_a_form_of_its_own(visit: Visit, changing: Changing) -> None:
+    server, folder = changing
+    graphs.put(graphs.linear(np.eye(5, dtype="f4"), np.zeros(5, "f4")), folder, "growing")
+    changing.wait_for('"features":5', there=True)
+    page = open_model(visit, server, "growing")
+    expect(page.get_by_role("spinbutton")).to_have_count(5)
+    graphs.put(graphs.linear(np.eye(4, dtype="f4"), np.zeros(4, "f4")), folder, "growing", 2)
+    expect(page.get_by_role("spinbutton")).to_have_count(4)
+    shutil.rmtree(folder / "growing")
+    changing.wait_for("growing", there=False)

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-REFUSED, MISSING = 3, 4
+REFUSED, MISSING, MEMORY, BROKEN = 3, 4, 5, 6
+"""What the process ends with: the file cannot be folded, packages are not there, the memory did not do, and a
+fault of ours."""
 
 _MEMORY = 4 << 30
 """Bytes of address space: the libraries reserve about one GiB before they begin."""
@@ -26,14 +28,16 @@ def main() -> int:
         report = report_of(sys.stdin.buffer.read())
     except ImportError:
         return MISSING
+    except MemoryError:
+        return MEMORY
     except RecursionError:
-        return _refuse("the graph is nested too deeply to fold")
+        return _end(REFUSED, "the graph is nested too deeply to fold")
     except Exception as error:
         from training.errors import TrainingError
 
-        if not isinstance(error, TrainingError):
-            raise
-        return _refuse(str(error))
+        if isinstance(error, TrainingError):
+            return _end(REFUSED, str(error))
+        return _end(BROKEN, type(error).__name__)
     sys.stdout.write(json.dumps(report, ensure_ascii=False))
     return 0
 
@@ -41,12 +45,13 @@ def main() -> int:
 def limit(seconds: int) -> None:
     """No more time and memory than this, and no file of any size."""
     for kind, most in (
-        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, _MEMORY),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    # At the first of the two the process ends by SIGXCPU, which says why; SIGKILL could be anybody's.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
 def report_of(file: bytes) -> dict[str, Any]:
@@ -92,9 +97,9 @@ def _tensors(message: Any) -> Iterator[Any]:
                 yield from _tensors(each)
 
 
-def _refuse(line: str) -> int:
+def _end(code: int, line: str) -> int:
     sys.stdout.write(json.dumps({"error": " ".join(line.split())}))
-    return REFUSED
+    return code
 
 
 if __name__ == "__main__":

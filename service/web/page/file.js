@@ -3,7 +3,7 @@
 import { clear, el } from "./dom.js";
 import { foldedFile } from "./file/onnx.js";
 import { Run } from "./file/run.js";
-import { kindOf } from "./file/sending.js";
+import { kindOf } from "./file/pieces.js";
 
 export const title = "File";
 
@@ -25,7 +25,7 @@ class View {
   constructor(context) {
     this.context = context;
     this.run = null;
-    this.outcome = el("div", { class: "stack" });
+    this.outcome = el("div", { class: "stack file-outcome", tabindex: "-1" });
     this.input = el("input", {
       id: "file-input", type: "file", accept: ".csv,.parquet,.onnx", class: "visually-hidden", onchange: () => this.choose(),
     });

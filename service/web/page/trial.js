@@ -1,4 +1,5 @@
-// Try it: a form made from what the model says of itself, its answer as you type, and the call as a program.
+// Try it: a form made from what the model says of itself, its answer as you type, and the call as a program. A model
+// that takes no rows gets its call as JSON.
 
 import { clear, el } from "./dom.js";
 import { count } from "./format.js";
@@ -10,6 +11,7 @@ import { Fields } from "./trial/field.js";
 import { arraysOf } from "./trial/languages.js";
 import { RowText } from "./trial/rowtext.js";
 import { Snippets } from "./trial/snippets.js";
+import { TensorTrial, unwritable } from "./trial/tensors.js";
 
 export const title = "Try it";
 
@@ -51,7 +53,7 @@ async function open(context, version) {
   if (version === null) return (root) => say(root, `No version of ${model} answers now.`);
   const tensors = server.json(`v2/models/${encodeURIComponent(model)}`);
   const [detail, described] = await Promise.all([server.model(model), tensors]);
-  if (detail.features === null) return (root) => say(root, unfit(detail));
+  if (detail.features === null) return withoutRows(context, detail, described);
   return (root) => new Trial(context, detail, described).draw(root);
 }
 
@@ -166,9 +168,13 @@ function doubted({ columns, image }, row) {
   return [count(names.length, "pixel")];
 }
 
-function unfit({ versions, default_version: version }) {
+/** A call of tensors in place of a form, where JSON can hold it. */
+function withoutRows(context, { versions, default_version: version }, described) {
   const reason = versions.find((each) => each.version === version)?.reason;
-  return `This model takes no rows of columns${reason ? `: ${reason}` : "."} The doors for tensors below /v2 take it.`;
+  const why = `This model takes no rows of columns${reason ? `: ${reason}` : ""}.`;
+  const obstacle = unwritable(described);
+  if (obstacle !== null) return (root) => say(root, `${why} ${obstacle}`);
+  return (root) => new TensorTrial(context, described, `${why} The doors for tensors below /v2 take it.`).draw(root);
 }
 
 function versionOf(index, name) {

@@ -8,6 +8,7 @@ export function upload(path, { method, headers, body, signal, progress }) {
     call.responseType = "arraybuffer";
     for (const [name, value] of headers) call.setRequestHeader(name, value);
     call.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    call.upload.onload = () => progress(1);
     call.onload = () => resolve(new Response(call.response, { status: call.status, headers: read(call.getAllResponseHeaders()) }));
     call.onerror = () => reject(new TypeError("the connection broke"));
     call.onabort = () => reject(new DOMException("cancelled", "AbortError"));

@@ -1,6 +1,9 @@
 """POST /fold: the report of a file that is neither kept nor served."""
 
+import asyncio
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +14,7 @@ from service import folder
 from service.folder import Folder
 from tests import graphs
 from tests.conftest import Serving
+from training.folding import uploaded
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +98,77 @@ async def test_a_server_without_the_packages_says_what_to_install(
 async def test_a_file_that_takes_too_long_is_given_up() -> None:
     with pytest.raises(folder.Unfoldable, match=r"longer than 0\.001 s"):
         await Folder(seconds=0.001).report(with_norm().SerializeToString())
+
+
+_ENDS = {
+    "memory": (
+        "u.report_of = lambda file: bytearray(8 << 30)",
+        r"needs more memory than the server gives it: fold it by `foldserve fold`",
+    ),
+    "time": (
+        "sys.argv[1] = '1'; u.report_of = lambda file: any(iter(int, 1))",
+        r"took longer than 30 s: fold it by `foldserve fold`",
+    ),
+    "killed": ("os.kill(os.getpid(), signal.SIGKILL)", r"\(SIGKILL\): the machine .*; try again"),
+    "crash": ("os.kill(os.getpid(), signal.SIGSEGV)", r"crashed \(SIGSEGV\): `foldserve fold`"),
+    "odd signal": ("os.kill(os.getpid(), signal.SIGRTMIN + 3)", r"crashed \(signal 37\)"),
+    "fault": (
+        "u.report_of = lambda file: {}['a secret']",
+        r"fault of foldserve \(KeyError\): `foldserve fold` shows where",
+    ),
+    "import": ("raise ValueError", r"fault of foldserve \(exit code 1\)"),
+}
+
+
+@pytest.mark.parametrize("end", _ENDS)
+async def test_each_end_of_the_process_has_a_line_of_its_own(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, words = _ENDS[end]
+    program = f"import os, signal, sys; import training.folding.uploaded as u; {fault}; sys.exit(u.main())"
+    # In place of the interpreter: the process that folds, but for one fault.
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nshift 3\nexec "{sys.executable}" -c "{program}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(folder.Unfoldable, match=words) as refusal:
+        await Folder(30).report(b"")
+    assert "\n" not in str(refusal.value)
+
+
+def test_both_sides_mean_the_same_by_an_exit_code() -> None:
+    names = ("REFUSED", "MISSING", "MEMORY", "BROKEN")
+    assert [getattr(folder, name) for name in names] == [getattr(uploaded, name) for name in names]
+
+
+async def test_what_nobody_waits_for_is_not_folded_to_its_end(tmp_path: Path, serving: Serving) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Slow(Folder):
+        async def _run(self, model: bytes) -> bytes:
+            begun.set()
+            try:
+                return await asyncio.Future()
+            finally:
+                ended.set()
+
+    async def receive() -> Any:
+        if not begun.is_set():
+            return {"type": "http.request", "body": b"graph"}
+        return {"type": "http.disconnect"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with serving(tmp_path, fold_uploads=True) as client:
+        app = client._transport.app  # type: ignore[attr-defined]
+        app.state.folder = Slow()
+        scope = {"type": "http", "method": "POST", "path": "/fold", "headers": [], "query_string": b""}
+        await app(scope, receive, send)
+        await asyncio.wait_for(ended.wait(), 10)
+    assert sent[0]["status"] == 499
 
 
 async def test_no_more_files_than_two_are_folded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ async def test_everybody_else_gets_where_the_doors_are(tmp_path: Path, serving: 
         for headers in ({}, {"accept": "*/*"}, {"accept": "application/json"}):
             answer = await client.get("/", headers=headers)
             doors = answer.json()
-            assert answer.headers["vary"] == "accept"
+            assert answer.headers["vary"] == "accept, accept-encoding"
             for path in ("models", "documentation", "openapi", "metrics"):
                 assert (await client.get(f"/{doors[path]}")).status_code == 200
         assert (await client.get("/", headers={"accept": "image/png"})).status_code == 406
@@ -76,6 +76,52 @@ async def test_what_has_not_changed_is_not_sent_again(tmp_path: Path, serving: S
         head = await client.head("/page/main.js")
         assert (head.status_code, head.headers["etag"], head.content) == (200, tag, b"")
         assert (await client.get("/", headers=BROWSER)).headers["etag"] != tag
+
+
+async def test_whoever_accepts_gzip_gets_the_same_bytes_in_far_fewer(
+    tmp_path: Path, serving: Serving
+) -> None:
+    async with serving(tmp_path) as client:
+        for path in ("/page/main.js", "/page/page.css", "/"):
+            plain = await client.get(path, headers=BROWSER | {"accept-encoding": "identity"})
+            packed = await client.get(path, headers=BROWSER | {"accept-encoding": "br, gzip"})
+            assert "content-encoding" not in plain.headers
+            assert packed.headers["content-encoding"] == "gzip"
+            assert packed.content == plain.content
+            assert int(packed.headers["content-length"]) < len(plain.content) / 1.8
+            assert packed.headers["etag"] != plain.headers["etag"]
+            assert packed.headers["content-type"] == plain.headers["content-type"]
+            assert "accept-encoding" in plain.headers["vary"]
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "deflate", "gzip;q=0", "gzip;q=0.5, identity"])
+async def test_whoever_wants_no_gzip_gets_none(tmp_path: Path, serving: Serving, accepted: str) -> None:
+    async with serving(tmp_path) as client:
+        answer = await client.get("/page/main.js", headers={"accept-encoding": accepted})
+        assert "content-encoding" not in answer.headers
+        assert answer.content == files("service").joinpath("web", "page", "main.js").read_bytes()
+
+
+async def test_each_form_has_a_tag_of_its_own(tmp_path: Path, serving: Serving) -> None:
+    async with serving(tmp_path) as client:
+        for accepted, other in (("gzip", "identity"), ("identity", "gzip")):
+            tag = (await client.get("/page/main.js", headers={"accept-encoding": accepted})).headers["etag"]
+            again = {"accept-encoding": accepted, "if-none-match": tag}
+            answer = await client.get("/page/main.js", headers=again)
+            assert (answer.status_code, answer.headers["etag"], answer.content) == (304, tag, b"")
+            assert "content-encoding" not in answer.headers
+            wrong = again | {"accept-encoding": other}
+            assert (await client.get("/page/main.js", headers=wrong)).status_code == 200
+
+
+async def test_a_file_is_read_once(tmp_path: Path, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path) as client:
+        for accepted in ("gzip", "identity"):
+            headers = {"accept-encoding": accepted}
+            first = await client.get("/page/main.js", headers=headers)
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", lambda _: pytest.fail("read again"))
+                assert (await client.get("/page/main.js", headers=headers)).content == first.content
 
 
 async def test_no_key_is_needed_for_the_page_and_one_for_all_it_asks(

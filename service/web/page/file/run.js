@@ -1,23 +1,34 @@
-// One file on its way: how far it is, a button that ends it, and what came of it.
+// One table on its way: what is asked before it goes, how far it is, and what came of it.
 
 import { clear, el } from "../dom.js";
-import { bytes, count, duration, integer } from "../format.js";
+import { count, duration, integer } from "../format.js";
+import { strangers } from "./columns.js";
+import { Progress } from "./progress.js";
 import { predict } from "./sending.js";
 import { Table } from "./table.js";
 
+const MOST_NAMED = 8;
+
 export class Run {
   constructor(server, model, file, root) {
-    Object.assign(this, { model, file, root });
-    this.begun = performance.now();
+    Object.assign(this, { server, model, file, root });
     this.control = new AbortController();
-    this.bar = el("progress", { max: "1", "aria-label": `Progress of ${file.name}` });
-    this.words = el("p", { class: "muted small", role: "status" }, "reading the first rows");
-    clear(root, el("section", { class: "panel stack", "aria-label": "Progress" },
-      el("div", { class: "row file-head" }, el("h2", {}, file.name), el("span", { class: "muted" }, bytes(file.size)),
-        el("button", { class: "button small", type: "button", onclick: () => this.control.abort() }, "Cancel")),
-      this.bar, this.words));
-    this.done = predict(server, model, file, { tell: (state) => this.tell(state), signal: this.control.signal })
-      .then((answers) => this.show(answers), (error) => this.fail(error));
+    this.begin([]);
+  }
+
+  /** Send the file without these columns; before any is left out, ask. */
+  begin(leftOut) {
+    this.progress = new Progress(this.file, () => this.control.abort());
+    clear(this.root, this.progress.node);
+    this.go(leftOut).catch((error) => this.fail(error)).finally(() => this.progress.end());
+  }
+
+  async go(leftOut) {
+    const { server, model, file } = this;
+    const { signal } = this.control;
+    const unknown = leftOut.length > 0 ? [] : await strangers(server, model, file, signal);
+    if (unknown.length > 0) this.ask(unknown);
+    else this.show(await predict(server, model, file, { leftOut, tell: (state) => this.tell(state), signal }), leftOut);
   }
 
   /** Leave: nobody looks any more. */
@@ -27,28 +38,39 @@ export class Run {
     URL.revokeObjectURL(this.address);
   }
 
-  get seconds() {
-    return (performance.now() - this.begun) / 1000;
-  }
-
-  tell({ share, rows, uploaded }) {
-    this.bar.value = Math.min(share, 1);
-    if (uploaded !== undefined) {
-      this.words.textContent = uploaded < 1 ? `${bytes(uploaded * this.file.size)} sent` : "sent; the server predicts";
+  tell({ share, rows, sent, size }) {
+    if (sent !== undefined) {
+      this.progress.sent(sent, size, "all sent; the server predicts");
       return;
     }
-    const left = share > 0 && share < 1 ? `, about ${duration((this.seconds / share) * (1 - share), 2)} left` : "";
-    this.words.textContent = `${count(rows, "row")}, ${integer(rows / this.seconds)} per second${left}`;
+    const { seconds } = this.progress;
+    const left = share > 0 && share < 1 ? `, about ${duration((seconds / share) * (1 - share), 2)} left` : "";
+    this.progress.show(share, `${count(rows, "row")}, ${integer(rows / seconds)} per second${left}`);
   }
 
-  show(answers) {
+  /** Columns that the model does not know are no reason to go away and change the file. */
+  ask(unknown) {
+    if (this.isLeft) return;
+    const columns = count(unknown.length, "unknown column");
+    const goOn = () => {
+      this.begin(unknown);
+      // The button is gone; the keyboard goes on from here.
+      this.root.focus();
+    };
+    clear(this.root, el("section", { class: "panel stack", role: "alert" },
+      el("p", {}, `${this.file.name}: ${this.model} does not know ${unknown.length === 1 ? "the column" : "the columns"} ${some(unknown)}. Nothing was sent yet.`),
+      el("div", {}, el("button", { class: "button primary", type: "button", onclick: goOn }, `Leave out ${columns} and go on`))));
+  }
+
+  show(answers, leftOut) {
     if (this.isLeft) return;
     this.address = URL.createObjectURL(answers.blob());
     const name = `${this.file.name.replace(/\.[^.]*$/, "")}-predictions.csv`;
+    const without = leftOut.length > 0 ? ` Left out: ${some(leftOut)}.` : "";
     clear(this.root, el("section", { class: "panel stack", "aria-label": "Predictions of the file" },
       el("div", { class: "row file-head" },
         el("div", {}, el("h2", {}, `${count(answers.rows, "prediction")} for ${this.file.name}`),
-          el("p", { class: "muted small" }, `By ${this.model} in ${duration(this.seconds, 2)}, in the order of the file.`)),
+          el("p", { class: "muted small" }, `By ${this.model} in ${duration(this.progress.seconds, 2)}, in the order of the file.${without}`)),
         el("a", { class: "button primary", href: this.address, download: name }, "Download CSV")),
       new Table(answers).node));
   }
@@ -59,4 +81,10 @@ export class Run {
       : el("p", { class: "error", role: "alert" }, `${this.file.name}: ${error.message}`);
     clear(this.root, line);
   }
+}
+
+/** Some names, the first few of them. */
+function some(names) {
+  const more = names.length - MOST_NAMED;
+  return names.slice(0, MOST_NAMED).join(", ") + (more > 0 ? ` and ${integer(more)} more` : "");
 }

@@ -2,6 +2,10 @@
 
 import { ServerError } from "../server.js";
 import { Answers } from "./answers.js";
+import { namesOf } from "./columns.js";
+import { cut } from "./cutter.js";
+import { without } from "./parquet.js";
+import { kindOf, pieces } from "./pieces.js";
 import { split } from "./splitter.js";
 
 const TRIES = 5;
@@ -9,40 +13,64 @@ const FIRST = { bytes: 64 * 1024, rows: 2_000 };
 const USUAL = { bytes: 1024 * 1024, rows: 50_000 };
 const MEDIA = { csv: "text/csv; charset=utf-8; header=present", parquet: "application/vnd.apache.parquet" };
 
-/** The kind of a file by its name: csv, parquet, onnx or null. */
-export function kindOf(file) {
-  const name = file.name.toLowerCase();
-  return ["csv", "parquet", "onnx"].find((kind) => name.endsWith(`.${kind}`)) ?? null;
-}
-
 /**
  * Predict for all rows of a file.
- * @param tell called with { share, rows } as it goes, or with { share, uploaded } for what is sent whole.
+ * @param leftOut names of columns that are not sent.
+ * @param tell called with { share, rows } as it goes, or with { sent, size } for what is sent whole, in bytes.
  * @param signal ends it.
  */
-export async function predict(server, model, file, { tell, signal }) {
+export async function predict(server, model, file, { leftOut, tell, signal }) {
   const path = `models/${encodeURIComponent(model)}/predict`;
   const answers = new Answers();
   if (kindOf(file) === "parquet") {
-    const progress = (share) => tell({ share: share * 0.9, uploaded: share });
-    answers.add(await post(server, path, file, MEDIA.parquet, signal, progress));
-    tell({ share: 1, rows: answers.rows });
+    const body = leftOut.length > 0 ? await without(file, leftOut) : file;
+    const progress = (share) => tell({ sent: share * body.size, size: body.size });
+    answers.add(await post(server, path, body, MEDIA.parquet, signal, progress));
     return answers;
   }
+  const source = new Source(file, leftOut, signal);
   let sent = 0;
-  for await (const part of split(pieces(file, signal), (count) => (count === 0 ? FIRST : USUAL))) {
+  for await (const part of split(source.pieces(), (count) => (count === 0 ? FIRST : USUAL))) {
     await sendPart(server, path, part, answers, signal);
     sent += part.body.length;
-    tell({ share: sent / Math.max(file.size - part.header.length, 1), rows: answers.rows });
+    tell({ share: sent / Math.max(source.size - part.header.length, 1), rows: answers.rows });
   }
   return answers;
 }
 
-async function* pieces(file, signal) {
-  const size = 1 << 20;
-  for (let at = 0; at < file.size; at += size) {
-    signal.throwIfAborted();
-    yield new Uint8Array(await file.slice(at, at + size).arrayBuffer());
+/** The bytes of a CSV, without those of the columns that are left out. */
+class Source {
+  constructor(file, leftOut, signal) {
+    Object.assign(this, { file, leftOut, signal, read: 0, passed: 0 });
+  }
+
+  /** How many bytes there are, as far as can be told by now. */
+  get size() {
+    return this.read === 0 ? this.file.size : (this.file.size * this.passed) / this.read;
+  }
+
+  async *pieces() {
+    for await (const piece of this.cut()) {
+      this.passed += piece.length;
+      yield piece;
+    }
+  }
+
+  async *cut() {
+    const whole = this.whole();
+    yield* this.leftOut.length > 0 ? cut(whole, await this.places()) : whole;
+  }
+
+  async *whole() {
+    for await (const piece of pieces(this.file, this.signal)) {
+      this.read += piece.length;
+      yield piece;
+    }
+  }
+
+  async places() {
+    const names = await namesOf(this.file, this.signal);
+    return new Set(names.flatMap((name, place) => (this.leftOut.includes(name) ? [place] : [])));
   }
 }
 

@@ -4,6 +4,12 @@
 // values that each takes), and `keyed`: whether the server wants a key, which is never written into a program.
 
 const KEY = "FOLDSERVE_KEY";
+/** NumPy's names of the protocol's datatypes. */
+export const NUMPY_NAMES = {
+  BYTES: "string", BOOL: "bool", FP16: "float16", FP32: "float32", FP64: "float64",
+  INT8: "int8", INT16: "int16", INT32: "int32", INT64: "int64",
+  UINT8: "uint8", UINT16: "uint16", UINT32: "uint32", UINT64: "uint64",
+};
 const NUMPY = { string: "np.object_", bool: "np.bool_" };
 
 export const LANGUAGES = [
@@ -43,6 +49,7 @@ function javascript({ url, body, keyed }) {
 }
 
 function triton({ address, model, inputs, keyed }) {
+  if (inputs === null) return "# The body has no inputs with a name, a shape, a datatype and data.";
   const { host, pathname, protocol } = new URL(address);
   const place = JSON.stringify(host + pathname.replace(/\/$/, ""));
   const arrays = inputs.map(({ name, dtype, values }) =>

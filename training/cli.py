@@ -9,8 +9,8 @@ import typer
 
 from training import data_flags, extras, loop_flags, model_flags
 from training.config import RunConfig
-from training.model_flags import Flags
-from training.run_flags import PLACE, run_config, taking
+from training.flags import Flags, taking
+from training.run_flags import PLACE, run_config
 
 if TYPE_CHECKING:
     from training.loop import Epoch

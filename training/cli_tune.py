@@ -13,8 +13,8 @@ import typer
 from training import data_flags, extras, loop_flags, model_flags
 from training.config import LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError, TrainingError
-from training.model_flags import Flags
-from training.run_flags import PLACE, run_config, taking
+from training.flags import Flags, taking
+from training.run_flags import PLACE, as_flags, run_config
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,6 @@ def _run(console: Console, config: RunConfig, limits: Limits, path: Path) -> Out
     from training.pipeline import train as fit
     from training.progress import TrainingProgress
     from training.schema_table import show
-    from training.tuning.flags import as_flags
     from training.tuning.progress import TuningProgress
     from training.tuning.search import search
     from training.tuning.space import Space

@@ -27,6 +27,21 @@ PLACE: Flags = {
 }
 """Those that say what is published, and where."""
 
+TRACKING: Flags = {
+    "tensorboard": (
+        Annotated[Path | None, typer.Option(help="a folder for TensorBoard: curves, choices, scores")],
+        None,
+    ),
+    "mlflow": (
+        Annotated[
+            str | None,
+            typer.Option(help="where MLflow tracks runs, such as sqlite:///runs.db", metavar="URI"),
+        ],
+        None,
+    ),
+}
+"""Who else is told."""
+
 _CHOICES = model_flags.FLAGS | loop_flags.FLAGS
 
 _ONE_WAY = ("log_target",)

@@ -10,7 +10,7 @@ from service.metadata import ModelMetadata
 from training import extras
 from training.errors import TrainingError
 from training.loop import Epoch
-from training.tracking.log import choices, curves
+from training.tracking.log import TRIALS, choices, curves
 
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """Nobody else is told, and a server that is not there is said within seconds; unless the environment says
@@ -45,6 +45,10 @@ class MLflow:
     def epoch(self, epoch: Epoch) -> None:
         """Its points."""
         self._numbers(curves(epoch), epoch.number)
+
+    def trial(self, number: int, score: float) -> None:
+        """Its score."""
+        self._numbers({TRIALS: score}, number)
 
     def published(self, metadata: ModelMetadata, model: Path) -> None:
         """Choices, scores, and where the model lies."""

@@ -35,7 +35,10 @@ TRACKING: Flags = {
     "mlflow": (
         Annotated[
             str | None,
-            typer.Option(help="where MLflow tracks runs, such as sqlite:///runs.db", metavar="URI"),
+            typer.Option(
+                help="where MLflow tracks runs, such as sqlite:///runs.db; alone where MLflow itself would",
+                metavar="[URI]",
+            ),
         ],
         None,
     ),

@@ -7,12 +7,14 @@ the object a function for Typer. The flags of `serve` are the fields of `Setting
 from __future__ import annotations
 
 import inspect as inspection
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
 
 from service import __version__
 from service.settings import Settings
@@ -29,10 +31,26 @@ app = typer.Typer(
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL_FILE", help="a model.onnx")]
 
 
+class Command(TyperCommand):
+    """Its flags of the form `--flag [VALUE]` may stand alone: their value is an empty text then."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Alone is a flag at the end, and before another flag."""
+        return super().parse_args(ctx, list(self._filled(args)))
+
+    def _filled(self, words: list[str]) -> Iterator[str]:
+        options = (param for param in self.params if param.param_type_name == "option")
+        alone = {flag for option in options if (option.metavar or "")[:1] == "[" for flag in option.opts}
+        for word, after in zip(words, [*words[1:], "-"], strict=False):
+            yield word
+            if word in alone and after.startswith("-"):
+                yield ""
+
+
 def run() -> None:
     """Do what the words of the command line say."""
     for entry in entry_points(group="foldserve.commands"):
-        app.command(entry.name)(entry.load())
+        app.command(entry.name, cls=Command)(entry.load())
     app()
 
 

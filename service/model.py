@@ -138,13 +138,15 @@ class ServedModel:
         self._door: Door | UnsupportedSignature = _open_door(self.session, self.metadata, name, version)
         self.cost = self._measure()
         self._prove()
+        table = None if isinstance(self._door, UnsupportedSignature) else self._door.signature
         self.tensors = TensorDoor(
             # The rule of the tables: a model that says what it was trained on takes no missing values.
             oip.Decoder(
                 self.session.inputs,
                 self.session.outputs,
                 finite=self.metadata is not None,
-                missing={} if isinstance(self._door, UnsupportedSignature) else self._door.signature.missing,
+                missing=table.missing if table else {},
+                coded=table.coded if table else (),
             ),
             oip.Encoder(
                 name, version, self.session.outputs, self.metadata.classes if self.metadata else None

@@ -128,6 +128,15 @@ class Signature:
             if any(self.columns[i].missing for i in entry.columns)
         }
 
+    @cached_property
+    def coded(self) -> frozenset[str]:
+        """The inputs of text all of whose columns may be integers."""
+        return frozenset(
+            entry.name
+            for entry in self.inputs
+            if entry.columns and all(self.columns[i].codes for i in entry.columns)
+        )
+
     def column(self, index: int) -> Column:
         """A column; its position is its name when the graph names none."""
         return self.columns[index] if self.columns else Column(str(index), self.inputs[0].dtype)

@@ -7,6 +7,9 @@ from typing import Any
 
 from service.metadata import Feature, Folding, GoldenRows, ModelMetadata, Provenance
 
+CODES = ("7756", "-3", "0")
+"""Categories that are integers."""
+
 
 def metadata(features: int = 3, **changes: Any) -> ModelMetadata:
     """A sound document for a classifier of two classes."""
@@ -35,3 +38,10 @@ def metadata(features: int = 3, **changes: Any) -> ModelMetadata:
 def golden(inputs: list[list[float]], outputs: list[list[float]], tolerance: float = 1e-5) -> GoldenRows:
     """Golden rows."""
     return GoldenRows.model_validate({"inputs": inputs, "outputs": outputs, "tolerance": tolerance})
+
+
+def coded() -> ModelMetadata:
+    """Two numbers and, between them, a category of `CODES`."""
+    category = Feature(name="c1", kind="categorical", categories=CODES, missing=True)
+    features = (Feature(name="n0"), category, Feature(name="n2"))
+    return metadata().model_copy(update={"features": features})

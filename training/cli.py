@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from training import data_flags, extras, loop_flags, model_flags
 from training.config import RunConfig
-from training.model_flags import Flags
-from training.run_flags import PLACE, run_config, taking
+from training.flags import Flags, taking
+from training.run_flags import PLACE, TRACKING, run_config
 
 if TYPE_CHECKING:
     from training.loop import Epoch
 
-_OWN: Flags = {
-    "resume": (loop_flags.Resume, False),
-    "lr_finder": (loop_flags.RateFinder, None),
-    "tensorboard": (
-        Annotated[Path | None, typer.Option(help="a folder for TensorBoard: curves, choices, scores")],
-        None,
-    ),
-    "mlflow": (
-        Annotated[
-            str | None,
-            typer.Option(help="where MLflow tracks runs, such as sqlite:///runs.db", metavar="URI"),
-        ],
-        None,
-    ),
-}
+_OWN: Flags = {"resume": (loop_flags.Resume, False), "lr_finder": (loop_flags.RateFinder, None)}
 
 
-@taking(data_flags.FLAGS, model_flags.FLAGS, loop_flags.FLAGS, PLACE, _OWN)
+@taking(data_flags.FLAGS, model_flags.FLAGS, loop_flags.FLAGS, PLACE, _OWN, TRACKING)
 def train(
     *, resume: bool, lr_finder: Path | None, tensorboard: Path | None, mlflow: str | None, **given: Any
 ) -> None:

@@ -10,8 +10,8 @@ import typer
 from training import data_flags, extras, loop_flags, model_flags
 from training.config import RunConfig
 from training.errors import ConfigError
-from training.model_flags import Flags
-from training.run_flags import run_config, taking
+from training.flags import Flags, taking
+from training.run_flags import run_config
 
 Rates = Annotated[
     str | None, typer.Option(help="learning rates to try: a,b,… [0.0005,0.002,0.005,0.02]", metavar="RATES")

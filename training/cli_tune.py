@@ -13,14 +13,18 @@ import typer
 from training import data_flags, extras, loop_flags, model_flags
 from training.config import LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError, TrainingError
-from training.model_flags import Flags
-from training.run_flags import PLACE, run_config, taking
+from training.flags import Flags, taking
+from training.run_flags import PLACE, TRACKING, as_flags, run_config
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from training.data import Splits
+    from training.loop import Epoch
     from training.pipeline import Outcome
-    from training.tuning.search import Limits
+    from training.tracking import Logs
+    from training.tuning.search import Limits, Standing
+    from training.tuning.space import Space
 
 _OWN: Flags = {
     "trials": (Annotated[int, typer.Option(help="of the whole study, with those of earlier searches")], 50),
@@ -40,13 +44,23 @@ class StoppedSearchError(TrainingError):
     exit_code = 130
 
 
-@taking(_OWN, data_flags.FLAGS, model_flags.FLAGS, loop_flags.FLAGS, PLACE)
-def tune(*, trials: int, timeout: float | None, study: Path | None, **given: Any) -> None:
+@taking(_OWN, data_flags.FLAGS, model_flags.FLAGS, loop_flags.FLAGS, PLACE, TRACKING)
+def tune(
+    *,
+    trials: int,
+    timeout: float | None,
+    study: Path | None,
+    tensorboard: Path | None,
+    mlflow: str | None,
+    **given: Any,
+) -> None:
     """Search for better choices than the defaults on validation rows; train and publish the best."""
     _require_extra()
     from rich.console import Console
 
+    from training.tracking import opened
     from training.tuning.search import Limits
+    from training.tuning.space import Space
 
     config = run_config(given)
     config = replace(
@@ -54,39 +68,61 @@ def tune(*, trials: int, timeout: float | None, study: Path | None, **given: Any
     )
     path = study or config.models_dir / ".tuning" / f"{config.name}.sqlite3"
     console = Console()
-    with _going_on(path):
-        outcome = _run(console, config, Limits(trials, timeout), path)
-    _show(console, outcome)
+    with _going_on(path), opened(config.name, tensorboard, mlflow) as logs:
+        splits = _load(console, config)
+        best = _best(console, Space.of(config, splits), splits, Limits(trials, timeout), path, logs)
+        outcome = _publish(console, splits, best, logs)
+    _show(console, outcome, logs)
 
 
-def _run(console: Console, config: RunConfig, limits: Limits, path: Path) -> Outcome:
+def _load(console: Console, config: RunConfig) -> Splits:
     from training.data import load
-    from training.pipeline import publish
-    from training.pipeline import train as fit
-    from training.progress import TrainingProgress
     from training.schema_table import show
-    from training.tuning.flags import as_flags
-    from training.tuning.progress import TuningProgress
-    from training.tuning.search import search
-    from training.tuning.space import Space
-    from training.tuning.study import alone, open_study, ranked
-    from training.tuning.summary import counts_of, table_of
 
     splits = load(config.data, config.seed)
     show(console, splits)
-    space = Space.of(config, splits)
-    with alone(path):
+    return splits
+
+
+def _best(
+    console: Console, space: Space, splits: Splits, limits: Limits, path: Path, logs: Logs
+) -> RunConfig:
+    """Search, and say what was found."""
+    from training.tuning.progress import TuningProgress
+    from training.tuning.search import search
+    from training.tuning.study import alone, open_study, ranked
+    from training.tuning.summary import counts_of, table_of
+
+    with alone(path), TuningProgress(console) as progress:
         study = open_study(path, space, splits)
-        with TuningProgress(console) as progress:
-            watch, observe = progress.standing, progress.epoch
-            search(study, space, splits, limits, path=path, watch=watch, observe=observe)
+
+        def watch(standing: Standing) -> None:
+            progress.standing(standing)
+            if standing.last is not None:
+                logs.trial(standing.last.number, standing.last.values[0])
+
+        search(study, space, splits, limits, path=path, watch=watch, observe=progress.epoch)
     best = space.config(ranked(study)[0].params)
     console.print(table_of(study, space))
     console.print(f"{counts_of(study)}; {_pictures(study, path)}", soft_wrap=True)
     console.print(f"the best: {as_flags(best)}", soft_wrap=True, markup=False, highlight=False)
+    return best
+
+
+def _publish(console: Console, splits: Splits, best: RunConfig, logs: Logs) -> Outcome:
+    from training.pipeline import publish, train
+    from training.progress import TrainingProgress
+
     with TrainingProgress(console) as bar:
-        trained = fit(splits, best, bar.epoch)
-    return publish(best, splits, trained)
+
+        def observe(epoch: Epoch) -> None:
+            bar.epoch(epoch)
+            logs.epoch(epoch)
+
+        trained = train(splits, best, observe)
+    outcome = publish(best, splits, trained)
+    logs.published(outcome.metadata, outcome.path)
+    return outcome
 
 
 def _pictures(study: Any, path: Path) -> str:
@@ -98,10 +134,12 @@ def _pictures(study: Any, path: Path) -> str:
         return f"no pictures: {error}"
 
 
-def _show(console: Console, outcome: Outcome) -> None:
+def _show(console: Console, outcome: Outcome, logs: Logs) -> None:
     from service.inspection import describe_model
 
     console.print(describe_model(outcome.metadata))
+    for warning in logs.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     console.print(f"published {outcome.path}", soft_wrap=True)
 
 

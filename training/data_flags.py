@@ -10,7 +10,7 @@ import typer
 
 from training.config import DataConfig, Task
 from training.errors import ConfigError
-from training.model_flags import Flags
+from training.flags import Flags
 
 _PANEL = "Data"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from training import config
+from training.config import LoopConfig
 from training.errors import ConfigError
-from training.model_flags import Flags, check_choices
+from training.flags import Flags, choices_of, fields_asked
 
 Epochs = Annotated[int | None, typer.Option(help="passes over the rows [by their number]")]
 BatchSize = Annotated[
@@ -71,25 +71,14 @@ FLAGS: Flags = {
 }
 """Parameter, annotation and default: each is a field of `LoopConfig`."""
 
-_CHOICES: dict[str, Any] = {
-    "optimizer": config.OptimizerName,
-    "schedule": config.ScheduleName,
-    "class_weight": config.ClassWeight,
-    "loss": config.RegressionLoss,
-    "device": config.Device,
-    "precision": config.Precision,
-}
 
-
-def loop_fields(batch_size: str | None = None, **given: Any) -> dict[str, Any]:
+def loop_fields(**given: Any) -> dict[str, Any]:
     """The fields of `LoopConfig` that were asked for.
 
     Raises:
         ConfigError: a flag has a value that it cannot have.
     """
-    check_choices(given, _CHOICES)
-    present = {name: value for name, value in given.items() if value is not None}
-    return present if batch_size is None else {"batch_size": _size(batch_size), **present}
+    return fields_asked(FLAGS, given, choices_of(LoopConfig), batch_size=_size)
 
 
 def _size(text: str) -> int | Literal["full"]:

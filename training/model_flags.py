@@ -6,11 +6,9 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from training import config
+from training.config import EncodingName, ModelConfig
 from training.errors import ConfigError
-
-Flags = dict[str, tuple[Any, Any]]
-"""A command's parameters: the annotation, which Typer reads, and the default of each."""
+from training.flags import Flags, choices_of, fields_asked
 
 Encoding = Annotated[
     str | None,
@@ -57,36 +55,16 @@ FLAGS: Flags = {
 }
 """Parameter, annotation and default: each is a field of `ModelConfig`."""
 
-_CHOICES: dict[str, Any] = {
-    "encoding": config.EncodingName,
-    "activation": config.Activation,
-    "initialisation": config.Initialisation,
-    "moments": config.Moments,
-}
+_CHOICES = choices_of(ModelConfig) | {"encoding": get_args(EncodingName)}
 
 
-def model_fields(hidden: str | None = None, **given: Any) -> dict[str, Any]:
+def model_fields(**given: Any) -> dict[str, Any]:
     """The fields of `ModelConfig` that were asked for.
 
     Raises:
         ConfigError: a flag has a value that it cannot have.
     """
-    check_choices(given, _CHOICES)
-    present = {name: value for name, value in given.items() if value is not None}
-    return present if hidden is None else {"hidden": _widths(hidden), **present}
-
-
-def check_choices(given: dict[str, Any], choices: dict[str, Any]) -> None:
-    """Refuse a value that is none of its choices.
-
-    Raises:
-        ConfigError: naming the flag.
-    """
-    for name, kind in choices.items():
-        value = given.get(name)
-        if value is not None and value not in get_args(kind):
-            flag = {"initialisation": "init"}.get(name, name.replace("_", "-"))
-            raise ConfigError(f"--{flag} is {value!r}, expected one of {', '.join(get_args(kind))}")
+    return fields_asked(FLAGS, given, _CHOICES, hidden=_widths)
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from training import data_flags, loop_flags, model_flags
 from training.config import RunConfig
 from training.data_flags import data_config
+from training.flags import Flags, spelled
 from training.loop_flags import loop_fields
-from training.model_flags import Flags, model_fields
+from training.model_flags import model_fields
 
 PLACE: Flags = {
     "name": (Annotated[str | None, typer.Option(help="the model's name [the file's]")], None),
@@ -26,24 +27,28 @@ PLACE: Flags = {
 }
 """Those that say what is published, and where."""
 
-Command = TypeVar("Command", bound=Callable[..., None])
+TRACKING: Flags = {
+    "tensorboard": (
+        Annotated[Path | None, typer.Option(help="a folder for TensorBoard: curves, choices, scores")],
+        None,
+    ),
+    "mlflow": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="where MLflow tracks runs, such as sqlite:///runs.db; alone where MLflow itself would",
+                metavar="[URI]",
+            ),
+        ],
+        None,
+    ),
+}
+"""Who else is told."""
 
+_CHOICES = model_flags.FLAGS | loop_flags.FLAGS
 
-def taking(*tables: Flags) -> Callable[[Command], Command]:
-    """A command of keyword arguments gets these flags, in this order."""
-    flags = {name: flag for table in tables for name, flag in table.items()}
-
-    def decorate(command: Command) -> Command:
-        command.__annotations__ = {name: kind for name, (kind, _) in flags.items()} | {"return": None}
-        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-                for name, (kind, default) in flags.items()
-            ]
-        )
-        return command
-
-    return decorate
+_ONE_WAY = ("log_target",)
+"""Switches that have no --no-."""
 
 
 def run_config(given: Mapping[str, Any], **others: Any) -> RunConfig:
@@ -65,6 +70,22 @@ def run_config(given: Mapping[str, Any], **others: Any) -> RunConfig:
     return RunConfig(
         data_config(**of_data), name, model_fields(**of_model), loop_fields(**of_loop), **placed, **others
     )
+
+
+def as_flags(config: RunConfig) -> str:
+    """The choices of a run as words for `foldserve train`: network and loop, not the data."""
+    choices = {**config.model, **config.loop}
+    return shlex.join(word for name, value in choices.items() for word in _words(name, value))
+
+
+def _words(name: str, value: Any) -> Iterator[str]:
+    flag = spelled(name, _CHOICES)
+    if isinstance(value, bool):
+        if value or name not in _ONE_WAY:
+            yield flag if value else flag.replace("--", "--no-", 1)
+        return
+    yield flag
+    yield ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
 def _name(data: list[Path] | None, dataset: str | None) -> str:

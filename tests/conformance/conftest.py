@@ -19,7 +19,7 @@ import pytest
 
 from tests import graphs
 from tests.processes import serve
-from tests.records import metadata
+from tests.records import CODES, coded, metadata
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     graphs.put(graphs.linear(weight, weight[0, :3], softmax=True), folder, "digits")
     labels = graphs.metadata_property(metadata(4, classes=("a", "b", "c")).model_dump_json())
     graphs.put(graphs.linear(weight, weight[0, :3], softmax=True, properties=labels), folder, "labelled")
+    codes = graphs.metadata_property(coded().model_dump_json())
+    graphs.put(graphs.numeric_and_categorical(codes, CODES), folder, "coded")
     graphs.put(graphs.of_all_datatypes(), folder, "all")
     graphs.put(graphs.identity(graphs.STRING, ["N"]), folder, "text")
     graphs.put(graphs.identity(graphs.FLOAT, ["N", 2], inputs=2), folder, "pair")

@@ -178,6 +178,17 @@ def test_faults_have_a_status(client: Any, target: Target, tensor: Any, rows: np
     assert refusal(lambda: client.get_model_metadata("no-such-model")).status() == "StatusCode.NOT_FOUND"
 
 
+@pytest.mark.parametrize("kind", ["INT64", "INT32"])
+def test_integers_where_categories_are_integers(client: Any, ours: Target, kind: str) -> None:
+    numbers, codes = np.ones((4, 2), np.float32), np.array([[7756], [-3], [0], [12]], kind.lower())
+    answers = []
+    for array, datatype in ((codes, kind), (codes.astype(str).astype(object), "BYTES")):
+        tensors = [given("numeric", numbers), given("categorical", array, datatype)]
+        answers.append(client.infer("coded", tensors).as_numpy("probabilities"))
+    assert len(np.unique(answers[0], axis=0)) == 4
+    assert answers[0].tobytes() == answers[1].tobytes()
+
+
 def test_every_datatype(client: Any, ours: Target) -> None:
     arrays = {}
     for tensor in client.get_model_metadata("all").inputs:

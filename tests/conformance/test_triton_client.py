@@ -94,6 +94,25 @@ def test_text_in_both_forms(client: Any, ours: Target, binary: bool) -> None:
     assert [item.decode() if isinstance(item, bytes) else item for item in result] == texts.tolist()
 
 
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("kind", ["INT64", "INT32"])
+def test_integers_where_categories_are_integers(client: Any, ours: Target, kind: str, binary: bool) -> None:
+    numbers, codes = np.ones((4, 2), np.float32), np.array([[7756], [-3], [0], [12]], kind.lower())
+    answers = []
+    for array, datatype in ((codes, kind), (codes.astype(str).astype(object), "BYTES")):
+        tensors = [given("numeric", numbers, "FP32"), given("categorical", array, datatype, binary=binary)]
+        answers.append(client.infer("coded", tensors).as_numpy("probabilities"))
+    assert len(np.unique(answers[0], axis=0)) == 4
+    assert answers[0].tobytes() == answers[1].tobytes()
+
+
+def test_integers_where_texts_are_no_integers_are_refused(client: Any, ours: Target) -> None:
+    with pytest.raises(InferenceServerException, match=r"INT64., the model takes BYTES$"):
+        client.infer("text", [given("x0", np.array([1]), "INT64")])
+    with pytest.raises(InferenceServerException, match=r"FP64., the model takes BYTES or INT64$"):
+        client.infer("coded", [given("categorical", np.array([[1.0]]), "FP64")])
+
+
 def test_an_empty_tensor(client: Any, ours: Target) -> None:
     result = client.infer(
         "pair", [given(name, np.zeros((0, 2), np.float32), "FP32") for name in ("x0", "x1")]

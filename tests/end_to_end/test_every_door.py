@@ -17,7 +17,7 @@ import pytest
 from service.metadata import Feature
 from service.offline import predict_file
 from service.payloads.formats import ARROW, CSV, NPY, PARQUET
-from tests import graphs
+from tests import graphs, records
 from tests.conftest import Serving
 from tests.records import golden, metadata
 from tests.service.payloads.tables import npy, write
@@ -57,19 +57,13 @@ def table(folder: Path) -> Path:
     return graphs.put(graphs.linear(weight, weight[0], softmax=True, properties=properties), folder, "m")
 
 
-CODES = ["7756", "-3", "0"]
 SAID = ["7756", "-3", None, "12", "0"]
 """12 is a code that the model does not know."""
 
 
 def coded(folder: Path) -> Path:
-    features = (
-        Feature(name="n0"),
-        Feature(name="c1", kind="categorical", categories=tuple(CODES), missing=True),
-        Feature(name="n2"),
-    )
-    document = metadata(3).model_copy(update={"features": features}).model_dump_json()
-    return graphs.put(graphs.numeric_and_categorical(graphs.metadata_property(document), CODES), folder, "m")
+    document = graphs.metadata_property(records.coded().model_dump_json())
+    return graphs.put(graphs.numeric_and_categorical(document, records.CODES), folder, "m")
 
 
 def in_codes(codes: list[Any]) -> pl.DataFrame:
@@ -226,8 +220,21 @@ async def test_an_integer_says_the_same_as_its_digits_where_categories_are_integ
             assert answer.status_code == 200, (door, request, answer.text)
             assert answer.json()["predictions"] == expected["predictions"]
             assert answer.json().get("probabilities", expected["probabilities"]) == expected["probabilities"]
+        await same_in_a_tensor_of_integers(client, texts.drop_nulls(), expected)
     numbers.write_parquet(tmp_path / "rows.parquet")
     same_frame(predict_file(path, tmp_path / "rows.parquet").frame(), expected)
+
+
+async def same_in_a_tensor_of_integers(
+    client: httpx.AsyncClient, rows: pl.DataFrame, expected: dict[str, Any]
+) -> None:
+    wanted = [row for row, said in zip(expected["probabilities"], SAID, strict=True) if said is not None]
+    numbers = tensor("numeric", "FP32", rows["n0", "n2"].to_numpy().tolist())
+    codes = tensor("categorical", "INT64", [[int(text)] for text in rows["c1"]])
+    for request in ({"json": {"inputs": [numbers, codes]}}, binary([numbers, codes])):
+        answer = await client.post("/v2/models/m/infer", **request)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["outputs"][0]["data"] == [share for row in wanted for share in row]
 
 
 def is_csv(request: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """The command line, in a process of its own: words in, one line and an exit code out."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -91,3 +91,36 @@ def test_plain_flags_are_read_without_typer() -> None:
     }
     assert plain_flags(["--help"]) is None
     assert plain_flags(["--port"]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (None, None)),
+        (["--log"], ("", None)),
+        (["--log", "--rate", "-1"], ("", -1.0)),
+        (["--log", "http://here", "--rate", "2"], ("http://here", 2.0)),
+        (["--log="], ("", None)),
+    ],
+    ids=["absent", "last", "before-another", "with-a-value", "empty"],
+)
+def test_a_flag_whose_value_is_in_brackets_may_stand_alone(
+    words: list[str], expected: tuple[str | None, float | None]
+) -> None:
+    app, seen = typer.Typer(), []
+
+    @app.command(cls=commands.Command)
+    def told(
+        log: Annotated[str | None, typer.Option(metavar="[URI]")] = None, rate: float | None = None
+    ) -> None:
+        seen.append((log, rate))
+
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 0, ended.output
+    assert seen == [expected]
+
+
+def test_a_flag_whose_value_is_not_in_brackets_may_not() -> None:
+    ended = run("train", "--dataset", "wine", "--lr")
+    assert ended.returncode == 2
+    assert "requires an argument" in ended.stderr

@@ -12,6 +12,9 @@ from training import cli, cli_tune, pipeline
 from training.config import RunConfig
 from training.tuning import search
 
+# MLflow's own store asks SQLAlchemy for what it will no longer have.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+
 SMALL = ["--dataset", "wine", "--hidden", "8", "--encoding", "standard", "--epochs", "2", "--seed", "3"]
 
 
@@ -51,6 +54,32 @@ def test_a_second_call_has_no_more_to_try_and_publishes_again(
     assert (tmp_path / "wine" / "2" / "model.onnx").exists()
     code, output = call(cli_tune.tune, *words, "--clip", "1")
     assert (code, "own.sqlite3 is a study of other rows or other flags" in output) == (2, True)
+
+
+def test_a_search_tells_each_trials_score_and_the_epochs_of_the_best(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    uri, boards = f"sqlite:///{tmp_path}/runs.sqlite3", tmp_path / "boards"
+    words = [*SMALL, "--models-dir", tmp_path, "--trials", "2", "--tensorboard", boards, "--mlflow", uri]
+    code, output = call(cli_tune.tune, *words)
+    assert code == 0, output
+    assert "was told no more" not in output
+    [board] = (boards / "wine").iterdir()
+    events = EventAccumulator(str(board))
+    events.Reload()
+    scores = events.Scalars("trials/score")
+    assert [point.step for point in scores] == [0, 1]
+    assert all(0 < point.value <= 1 for point in scores)
+    assert [point.step for point in events.Scalars("score/validation")] == [1, 2]
+    client = MlflowClient(uri)
+    [run] = client.search_runs([client.get_experiment_by_name("wine").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["foldserve.model"] == str(tmp_path / "wine" / "1" / "model.onnx")
+    history = client.get_metric_history(run.info.run_id, "trials/score")
+    assert sorted((point.step, point.value) for point in history) == [
+        (point.step, pytest.approx(point.value)) for point in scores
+    ]
 
 
 def test_ctrl_c_ends_with_one_line_that_says_how_to_go_on(

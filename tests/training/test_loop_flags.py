@@ -9,6 +9,7 @@ from training.cli import train
 from training.config import DataConfig, LoopConfig, ModelConfig, RunConfig
 from training.errors import ConfigError
 from training.loop_flags import loop_fields
+from training.model_flags import model_fields
 
 
 def test_what_is_not_given_is_left_to_the_table() -> None:
@@ -26,10 +27,10 @@ def test_every_option_of_the_model_has_a_flag() -> None:
 
 
 def test_a_batch_is_a_number_or_full() -> None:
-    assert loop_fields("full") == {"batch_size": "full"}
-    assert loop_fields("64") == {"batch_size": 64}
+    assert loop_fields(batch_size="full") == {"batch_size": "full"}
+    assert loop_fields(batch_size="64") == {"batch_size": 64}
     with pytest.raises(ConfigError, match="--batch-size is 'half', expected a number or full"):
-        loop_fields("half")
+        loop_fields(batch_size="half")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,21 @@ def test_a_batch_is_a_number_or_full() -> None:
 )
 def test_a_value_that_cannot_be_is_one_line(given: dict[str, object], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
-        RunConfig(DataConfig("wine"), "wine", loop=loop_fields(**given))  # type: ignore[arg-type]
+        RunConfig(DataConfig("wine"), "wine", loop=loop_fields(**given))
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"initialisation": "big"}, "--init is 'big', expected one of auto, he, xavier, lecun, small"),
+        ({"encoding": "x"}, "--encoding is 'x', expected one of auto, standard, robust, bins"),
+        ({"hidden": "8,x"}, "--hidden is '8,x', expected widths such as 256,128"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_message_names_the_flag_as_it_is_typed(given: dict[str, object], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        model_fields(**given)
 
 
 def test_the_finder_plots_the_rates_and_trains_nothing(tmp_path) -> None:  # type: ignore[no-untyped-def]

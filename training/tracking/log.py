@@ -22,11 +22,18 @@ class Log(Protocol):
     def epoch(self, epoch: Epoch) -> None:
         """One more epoch has come to its end."""
 
+    def trial(self, number: int, score: float) -> None:
+        """A trial of a search has come to its end."""
+
     def published(self, metadata: ModelMetadata, model: Path) -> None:
         """The model is at its place."""
 
     def end(self, *, well: bool) -> None:
         """Nothing more is told."""
+
+
+TRIALS = "trials/score"
+"""The curve of a search: the score of each trial, by its number."""
 
 
 def curves(epoch: Epoch) -> dict[str, float]:

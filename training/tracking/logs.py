@@ -36,6 +36,10 @@ class Logs:
         """Tell all of an epoch."""
         self._tell(lambda log: log.epoch(epoch))
 
+    def trial(self, number: int, score: float) -> None:
+        """Tell all of a trial."""
+        self._tell(lambda log: log.trial(number, score))
+
     def published(self, metadata: ModelMetadata, model: Path) -> None:
         """Tell all of the model."""
         self._tell(lambda log: log.published(metadata, model))

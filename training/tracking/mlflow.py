@@ -10,7 +10,7 @@ from service.metadata import ModelMetadata
 from training import extras
 from training.errors import TrainingError
 from training.loop import Epoch
-from training.tracking.log import choices, curves
+from training.tracking.log import TRIALS, choices, curves
 
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 """Nobody else is told, and a server that is not there is said within seconds; unless the environment says
@@ -19,6 +19,9 @@ otherwise."""
 
 class MLflow:
     """A run in the experiment of the model's name.
+
+    Args:
+        uri: an empty one for MLflow's own, by its variables or in the present folder.
 
     Raises:
         ConfigError: mlflow is not installed.
@@ -31,20 +34,24 @@ class MLflow:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         extras.require("mlflow,train,cpu", "mlflow")
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, get_tracking_uri
 
         try:
-            self._client = MlflowClient(tracking_uri=uri)
+            self._client = MlflowClient(tracking_uri=uri or None)
             found = self._client.get_experiment_by_name(model)
             experiment = found.experiment_id if found else self._client.create_experiment(model)
             self._run = self._client.create_run(experiment).info.run_id
         except Exception as error:  # requests', SQLAlchemy's, the disk's and its own
             reason = str(error).splitlines()[0][:200]
-            raise TrainingError(f"--mlflow {uri}: {reason}") from error
+            raise TrainingError(f"--mlflow {uri or get_tracking_uri()}: {reason}") from error
 
     def epoch(self, epoch: Epoch) -> None:
         """Its points."""
         self._numbers(curves(epoch), epoch.number)
+
+    def trial(self, number: int, score: float) -> None:
+        """Its score."""
+        self._numbers({TRIALS: score}, number)
 
     def published(self, metadata: ModelMetadata, model: Path) -> None:
         """Choices, scores, and where the model lies."""

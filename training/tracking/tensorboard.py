@@ -9,7 +9,7 @@ from service.metadata import ModelMetadata
 from training import extras
 from training.errors import TrainingError
 from training.loop import Epoch
-from training.tracking.log import choices, curves
+from training.tracking.log import TRIALS, choices, curves
 
 
 class TensorBoard:
@@ -36,6 +36,10 @@ class TensorBoard:
         """Its points."""
         for name, value in curves(epoch).items():
             self._writer.add_scalar(name, value, epoch.number)
+
+    def trial(self, number: int, score: float) -> None:
+        """Its score."""
+        self._writer.add_scalar(TRIALS, score, number)
 
     def published(self, metadata: ModelMetadata, model: Path) -> None:
         """Choices and scores, and where the model lies."""

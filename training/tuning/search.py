@@ -62,12 +62,14 @@ class Standing:
     Attributes:
         best: None before the first trial has come to its end.
         seconds_left: an estimate by the trials of this search; None before there is one.
+        last: what was just completed; None where that ended early, and at the start.
     """
 
     done: int
     of: int
     best: FrozenTrial | None
     seconds_left: float | None
+    last: FrozenTrial | None = None
 
 
 class _Pruned(Exception):
@@ -124,11 +126,11 @@ class _Search:
         """All trials that are left."""
         watch(self._standing())
         while len(counted(self._study)) < self._limits.trials and not self._is_late():
-            self._trial()
-            watch(self._standing())
+            last = self._trial()
+            watch(self._standing(last))
 
-    def _trial(self) -> None:
-        trial = self._ask()
+    def _trial(self) -> FrozenTrial | None:
+        trial, complete = self._ask(), None
         try:
             score = self._score(trial)
         except _Pruned:
@@ -143,8 +145,9 @@ class _Search:
             trial.set_user_attr(DIVERGED, str(error))
             self._study.tell(trial, state=TrialState.FAIL)
         else:
-            self._study.tell(trial, score)
+            complete = self._study.tell(trial, score)
         self._tried += 1
+        return complete
 
     def _ask(self) -> Trial:
         before = counted(self._study)
@@ -182,10 +185,10 @@ class _Search:
         late = seconds is not None and time.monotonic() - self._start >= seconds
         return late and bool(ranked(self._study))
 
-    def _standing(self) -> Standing:
+    def _standing(self, last: FrozenTrial | None = None) -> Standing:
         done, spent = len(counted(self._study)), time.monotonic() - self._start
         best = next(iter(ranked(self._study)), None)
         left = [] if self._limits.seconds is None else [max(self._limits.seconds - spent, 0.0)]
         if self._tried:
             left.append(spent / self._tried * (self._limits.trials - done))
-        return Standing(done, self._limits.trials, best, min(left, default=None))
+        return Standing(done, self._limits.trials, best, min(left, default=None), last)

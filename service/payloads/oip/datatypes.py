@@ -27,6 +27,9 @@ DATATYPES = {
 }
 """From our names of dtypes to the protocol's."""
 
+INTEGERS = {name: dtype for dtype, name in DATATYPES.items() if dtype.lstrip("u").startswith("int")}
+"""From the protocol's names of integers to ours."""
+
 BINARY_ONLY = frozenset({"FP16", "BF16"})
 """The datatypes that have no JSON form."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.errors import InvalidTensors
 from service.payloads import json_text
 from service.payloads.oip import binary_data, document, json_data
 from service.payloads.oip.binary_data import Tail
-from service.payloads.oip.datatypes import BINARY_ONLY, datatype, numpy_dtype
+from service.payloads.oip.datatypes import BINARY_ONLY, INTEGERS, datatype, numpy_dtype
 from service.payloads.oip.fields import (
     Entry,
     class_count,
@@ -78,7 +78,8 @@ class Decoder:
     Text makes Python objects one by one, so a model that `has_text` is read slowly at best.
 
     With `finite`, NaN and infinities are refused in binary form too, as JSON refuses them by itself; but NaN
-    stands for a missing value where `missing`, the name of an input and its columns, says so.
+    stands for a missing value where `missing`, the name of an input and its columns, says so. For those text
+    inputs that are `coded` a tensor of integers stands for their digits.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Decoder:
         *,
         finite: bool = False,
         missing: Mapping[str, NDArray[np.bool_]] | None = None,
+        coded: Collection[str] = (),
     ) -> None:
         self._inputs = {spec.name: spec for spec in inputs}
         self._outputs = {spec.name: spec for spec in outputs if spec.is_tensor and spec.dtype != "bfloat16"}
         self._finite = finite
-        self._missing = missing or {}
+        self._missing, self._coded = missing or {}, coded
         self._closed = next((_why_not(spec) for spec in inputs if _why_not(spec)), None)
         self.has_text = any(spec.dtype == "string" for spec in inputs)
         self._parser = simdjson.Parser()
@@ -211,7 +213,13 @@ class Decoder:
 
     def _tensor(self, entry: Entry, spec: TensorSpec, read: Read) -> Array:
         where = f"input {show(spec.name)}"
-        _check_datatype(entry, spec, where)
+        coded = spec.name in self._coded
+        if coded and (integers := INTEGERS.get(str(entry.get("datatype")))):
+            return _digits(self._tensor_of(entry, replace(spec, dtype=integers), read, where))
+        _check_datatype(entry, spec, where, " or INT64" if coded else "")
+        return self._tensor_of(entry, spec, read, where)
+
+    def _tensor_of(self, entry: Entry, spec: TensorSpec, read: Read, where: str) -> Array:
         shape = shape_of(entry, spec, where)
         _check_no_shared_memory(parameters(entry, where), where)
         return read(entry, spec, shape, where)
@@ -285,11 +293,17 @@ def _json_length(text: str, body: int) -> int:
     return length
 
 
-def _check_datatype(entry: Entry, spec: TensorSpec, where: str) -> None:
-    wanted, came = datatype(spec), entry.get("datatype")
-    if came != wanted:
+def _check_datatype(entry: Entry, spec: TensorSpec, where: str, others: str) -> None:
+    known, came = datatype(spec), entry.get("datatype")
+    if came != known:
+        wanted = known + others
         text = f"datatype is {show(came) if 'datatype' in entry else 'missing'}, the model takes {wanted}"
         raise refuse(text, got=came, wanted=wanted, where=where)
+
+
+def _digits(integers: Array) -> Array:
+    """Each as the text that `str` writes, which is the one that a model knows."""
+    return np.array([str(value) for value in integers.ravel().tolist()], dtype=object).reshape(integers.shape)
 
 
 def _check_no_shared_memory(given: Entry, where: str) -> None:

@@ -415,6 +415,40 @@ def test_fp16_outputs_are_binary_or_refused() -> None:
     assert decode(raw, outputs=half).outputs == (Wanted("y", True),)
 
 
+CODED = TensorSpec("x", "string", (None, 2))
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2), max_size=4))
+@settings(deadline=None)
+def test_a_coded_text_is_an_integer_as_python_writes_it(rows: list[tuple[int, int]]) -> None:
+    array = np.array(rows, np.int64).reshape(-1, 2)
+    texts = np.array([[str(code) for code in row] for row in rows], object).reshape(-1, 2)
+    sent = {"datatype": "INT64", "shape": list(array.shape)}
+    whole = body(entry(**sent, data=array.tolist()))
+    size = {"binary_data_size": array.nbytes}
+    tail = binary({"inputs": [entry(**sent, data=..., parameters=size)]}, array.tobytes())
+    for raw, header in ((whole, None), tail):
+        decoder = Decoder([CODED], [Y], coded={"x"})
+        equal(decoder(raw, header).feeds["x"], texts)
+        equal(decoder.strict(raw, header).feeds["x"], texts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"datatype": "INT64", "data": [1.5, 2]}, "expected an integer, got 1.5"),
+        ({"datatype": "INT32", "data": [2**31, 2]}, "2147483648 is outside the range of INT32"),
+        ({"datatype": "FP32", "data": [1, 2]}, "the model takes BYTES or INT64"),
+        ({"datatype": "INT64", "data": ["1", "2"]}, "expected a number, got the string"),
+        ({"datatype": ["INT64"]}, "the model takes BYTES or INT64"),
+    ],
+    ids=["fraction", "range", "float", "text", "list"],
+)
+def test_what_is_no_integer_is_no_coded_text(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(InvalidTensors, match=line):
+        Decoder([CODED], [Y], coded={"x"})(body(entry(**({"shape": [1, 2]} | changes))))
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "seq(tensor(float))"])
 def test_inputs_that_cannot_come_this_way_are_named(dtype: str) -> None:
     with pytest.raises(InvalidTensors, match='input "x" is'):

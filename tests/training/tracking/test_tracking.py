@@ -64,6 +64,31 @@ def kept_by_mlflow(uri: str, model: Path) -> None:
     assert sorted(point.step for point in history) == [1, 2, 3]
 
 
+def test_mlflow_without_a_uri_is_told_where_it_looks_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/runs.sqlite3"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    code, said = call(train, *SMALL, "--models-dir", tmp_path / "models", "--mlflow", "--epochs", "1")
+    assert code == 0, said
+    client = MlflowClient(uri)
+    [run] = client.search_runs([client.get_experiment_by_name("wine").experiment_id])
+    assert run.info.status == "FINISHED"
+
+
+def test_where_mlflow_looks_itself_is_named_when_it_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    uri = f"sqlite:///{tmp_path}/file/runs.sqlite3"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    code, said = call(train, *SMALL, "--models-dir", tmp_path / "models", "--mlflow")
+    assert code == 1
+    assert said.strip().splitlines()[-1].startswith(f"--mlflow {uri}: ")
+
+
 @pytest.mark.parametrize(
     ("flag", "package"), [("--tensorboard", "tensorboard"), ("--mlflow", "mlflow")], ids=["tb", "mlflow"]
 )

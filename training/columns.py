@@ -81,6 +81,8 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
         found.append(Finding(name, "words", f"has {shown} among its numbers, read as missing"))
     if remark.note:
         found.append(Finding(name, "text", remark.note))
+    if not remark.writing.plain:
+        found.append(Finding(name, "text", f"{remark.writing}; the model takes plain numbers"))
     return tuple(found)
 
 

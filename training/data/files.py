@@ -38,7 +38,9 @@ def _files(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _reading(config: DataConfig, kinds: dict[str, Kind], table: Table | None = None) -> Reading:
-    words = {name: remark.words for name, remark in table.remarks.items() if remark.words} if table else {}
+    remarks = table.remarks if table else {}
+    words = {name: remark.words for name, remark in remarks.items() if remark.words}
+    writings = {name: remark.writing for name, remark in remarks.items() if not remark.writing.plain}
     return Reading(
         config.delimiter,
         config.header,
@@ -47,6 +49,7 @@ def _reading(config: DataConfig, kinds: dict[str, Kind], table: Table | None = N
         MARKS if config.missing is None else config.missing,
         kinds,
         words,
+        writings,
     )
 
 

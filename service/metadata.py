@@ -108,6 +108,7 @@ class Certificate(_Record):
     unfolded_float32: RowError
     """The same comparison for the model before folding, in float32: what float32 costs anyway."""
     ratio_of_means: float
+    """Of the two mean errors, where no answer counts as smaller than the median one."""
     label_agreement: float | None
     """The share of rows whose label equals the float64 label; None for regression."""
     ties: int

@@ -22,7 +22,7 @@ MOST_CODES = 200
 
 MANY_CATEGORIES = 1000
 LEAST_ROWS_PER_CATEGORY = 5
-FLOAT32_INTEGERS = 2**24
+FLOAT64_INTEGERS = 2**53
 
 Verdict = Literal["numeric", "categorical", "dropped"]
 
@@ -66,7 +66,7 @@ def judge(profile: Profile, remark: Remark) -> Judgement:
 
 def notes_on(profile: Profile, remark: Remark, verdict: Verdict) -> tuple[Finding, ...]:
     """What is to be said of a column whose role is given."""
-    precise = _precision(profile) if verdict == "numeric" and profile.stored == "whole numbers" else ()
+    precise = _precision(profile) if verdict == "numeric" and profile.series.dtype.is_numeric() else ()
     return (*_remarks(profile.name, remark), *precise)
 
 
@@ -89,13 +89,15 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
 def _numbers(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
     name, distinct = profile.name, profile.distinct
     if profile.stored == "numbers":
-        return Judgement("numeric", "", notes)
+        return Judgement("numeric", "", (*notes, *_precision(profile)))
     if _counts_rows(profile):
         return _dropped(name, "id-like", "counts the rows", notes)
     if profile.named_index and _differs(profile, 0.95):
         return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
     if profile.named_id and distinct > MOST_CODES:
         return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
+    if _beyond_numbers(profile):
+        return _dropped(name, "id-like", "is a whole number beyond 2^53, nearly another in every row", notes)
     if _looks_coded(profile):
         text = f"has {distinct} whole numbers that look like codes: taken for categories"
         return Judgement("categorical", "", (*notes, Finding(name, "code", text)))
@@ -141,17 +143,19 @@ def _sparse(profile: Profile) -> bool:
     return (high - low) / step >= 10 * profile.distinct and common <= 0.5 * len(profile.known)
 
 
-def _precision(profile: Profile) -> tuple[Finding, ...]:
-    """Whole numbers that float32 cannot tell apart."""
+def _beyond_numbers(profile: Profile) -> bool:
+    """Whole numbers beyond those that a float64 counts by ones, nearly all different: accounts, hashes."""
     low, high = _ends(profile)
-    if max(abs(low), abs(high)) <= FLOAT32_INTEGERS:
-        return ()
+    return max(abs(low), abs(high)) > FLOAT64_INTEGERS and _differs(profile, 0.95)
+
+
+def _precision(profile: Profile) -> tuple[Finding, ...]:
+    """Numbers that float32 cannot tell apart."""
     left = profile.known.cast(pl.Float32).n_unique()
     if left >= 0.99 * profile.distinct:
         return ()
-    return (
-        Finding(profile.name, "float32", f"has {profile.distinct:,} values, of which float32 keeps {left:,}"),
-    )
+    text = f"has {profile.distinct:,} values, of which float32 keeps {left:,}"
+    return (Finding(profile.name, "float32", text),)
 
 
 def _all_different(profile: Profile) -> tuple[Finding, ...]:

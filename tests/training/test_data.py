@@ -30,10 +30,26 @@ def splits_of(folder: Path, y: list[object], task: Task | None = None, **config:
         (list(range(40)), "regression"),
         ([0.5, 1.5] * 20, "regression"),
         (["true", "false"] * 20, "classification"),
+        (list(range(10)) * 10, "classification"),
+        (list(range(10)) * 4, "regression"),
+        ([1, 2, 3, 4, 5] * 3, "classification"),
+        ([1, 2, 3, 4, 5, 1, 2], "regression"),
     ],
 )
 def test_the_target_decides_the_task(tmp_path: Path, y: list[object], task: str) -> None:
     assert splits_of(tmp_path, y).task == task
+
+
+def test_what_could_be_classes_or_numbers_is_said_unless_the_task_is_given(tmp_path: Path) -> None:
+    counts: list[object] = [*list(range(10)) * 10]
+    classes = (
+        "target 'y' has 10 whole numbers: taken for classes (--task regression if they measure something)"
+    )
+    numbers = "target 'y' has 10 whole numbers in 20 rows: taken for numbers (--task classification"
+    assert splits_of(tmp_path, counts).notes[0].startswith(classes)
+    assert splits_of(tmp_path, counts[:20]).notes[0].startswith(numbers)
+    assert splits_of(tmp_path, counts, "classification").notes == ()
+    assert splits_of(tmp_path, [0, 1] * 20).notes == ()
 
 
 def test_the_task_can_be_given(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class Feature(_Record):
     """The texts of the training rows; others are accepted too."""
     missing: bool = False
     """Whether null is accepted."""
+    marks: tuple[str, ...] = ()
+    """Texts that stand for a missing number in a CSV, as in the table it was trained on."""
     unit: str | None = None
     """What its numbers count, such as "years"."""
 

@@ -389,3 +389,12 @@ def test_dates_are_no_target(tmp_path: Path) -> None:
     pl.DataFrame({"n": [1.5, 2.5], "y": pl.Series([1, 2]).cast(pl.Date)}).write_parquet(path)
     with pytest.raises(DataError, match="target 'y' holds Date; expected numbers or classes as text"):
         load(DataConfig(path, "y"), 0)
+
+
+def test_codes_of_test_rows_are_the_same_with_a_point_behind_them(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("kind,b,y\n" + "".join(f"{i % 3},{i / 7},{i % 2}\n" for i in range(60)))
+    test.write_text("kind,b,y\n2.0,0.5,1\n,0.5,0\n7.0,0.5,0\n")
+    splits = load(DataConfig(train, "y", test), 0)
+    assert splits.categorical_columns[0].categories == ("0", "1", "2")
+    assert splits.test.categorical.tolist() == [[4], [1], [0]]

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from training.outliers import sentinel
 from training.profiles import Profile
 from training.tables import Remark
 
@@ -89,7 +90,7 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
 def _numbers(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
     name, distinct = profile.name, profile.distinct
     if profile.stored == "numbers":
-        return Judgement("numeric", "", (*notes, *_precision(profile)))
+        return Judgement("numeric", "", (*notes, *_precision(profile), *_sentinel(profile)))
     if _counts_rows(profile):
         return _dropped(name, "id-like", "counts the rows", notes)
     if profile.named_index and _differs(profile, 0.95):
@@ -101,7 +102,8 @@ def _numbers(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
     if _looks_coded(profile):
         text = f"has {distinct} whole numbers that look like codes: taken for categories"
         return Judgement("categorical", "", (*notes, Finding(name, "code", text)))
-    return Judgement("numeric", "", (*notes, *_precision(profile), *_all_different(profile)))
+    found = (*_precision(profile), *_all_different(profile), *_sentinel(profile))
+    return Judgement("numeric", "", (*notes, *found))
 
 
 def _differs(profile: Profile, share: float) -> bool:
@@ -156,6 +158,15 @@ def _precision(profile: Profile) -> tuple[Finding, ...]:
         return ()
     text = f"has {profile.distinct:,} values, of which float32 keeps {left:,}"
     return (Finding(profile.name, "float32", text),)
+
+
+def _sentinel(profile: Profile) -> tuple[Finding, ...]:
+    """A number that may stand for a missing one."""
+    found = sentinel(profile.known)
+    if found is None:
+        return ()
+    text = f"is {found.value} in {found.rows:,} rows, far from its other values: does it mean missing?"
+    return (Finding(profile.name, "sentinel", f"{text} (--missing={found.value} if so)"),)
 
 
 def _all_different(profile: Profile) -> tuple[Finding, ...]:

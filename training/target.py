@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from training.config import Task
+from training.doubts import doubt
 from training.errors import DataError
 from training.tables import Table, counted, listing, refuse
 
@@ -34,14 +35,14 @@ class Target:
 
     Attributes:
         classes: the labels in the order of the class indices; None for a regression.
-        guess: why it is taken for classes or numbers where it could be the other, in words.
+        doubt: what its values leave open, in words.
     """
 
     name: str
     task: Task
     classes: tuple[Label, ...] | None
 
-    guess: str = ""
+    doubt: str = ""
 
     @classmethod
     def of(cls, table: Table, name: str, task: Task | None) -> Target:
@@ -56,8 +57,8 @@ class Target:
                 f"{table.source}: target {name!r} holds {column.dtype}; expected numbers or classes as text"
             )
         chosen = task or _guess(column)
-        guess = "" if task else _doubt(column, chosen)
-        return cls(name, chosen, _classes(table, column) if chosen == "classification" else None, guess)
+        said = doubt(column, chosen, asked=task is not None, most=MOST_INTEGER_CLASSES)
+        return cls(name, chosen, _classes(table, column) if chosen == "classification" else None, said)
 
     def encode(self, table: Table) -> NDArray[Any]:
         """Class indices in int64, or values in float32.
@@ -152,17 +153,6 @@ def _guess(column: pl.Series) -> Task:
     if column.dtype.is_float():
         return "regression"
     return "regression" if column.dtype.is_integer() and _counts(column) else "classification"
-
-
-def _doubt(column: pl.Series, chosen: Task) -> str:
-    """A word on integers that may be classes or numbers."""
-    distinct = column.n_unique()
-    if not column.dtype.is_integer() or not 2 < distinct <= MOST_INTEGER_CLASSES:
-        return ""
-    text = f"target {column.name!r} has {distinct} whole numbers"
-    if chosen == "classification":
-        return f"{text}: taken for classes (--task regression if they measure something)"
-    return f"{text} in {len(column):,} rows: taken for numbers (--task classification if they are classes)"
 
 
 def _counts(column: pl.Series) -> bool:

@@ -52,6 +52,19 @@ def test_what_could_be_classes_or_numbers_is_said_unless_the_task_is_given(tmp_p
     assert splits_of(tmp_path, [0, 1] * 20).notes == ()
 
 
+def test_a_target_with_a_mark_for_missing_or_a_long_tail_is_told(tmp_path: Path) -> None:
+    (said,) = splits_of(tmp_path, [*(i / 7 for i in range(60)), *[-999] * 6]).notes
+    assert said.startswith(
+        "target 'y' is -999 in 6 rows, far from its other values: missing? (--missing=-999"
+    )
+    asked = {"missing": ("-999",), "drop_missing_target": True}
+    assert splits_of(tmp_path, [*(i / 7 for i in range(60)), *[-999] * 6], **asked).notes == (
+        "rows.csv: 6 rows without a target left out",
+    )
+    (said,) = splits_of(tmp_path, [1.5**i for i in range(60)]).notes
+    assert said == "target 'y' has a long tail: its logarithm may be learnt better (--log-target)"
+
+
 def test_the_task_can_be_given(tmp_path: Path) -> None:
     assert splits_of(tmp_path, list(range(40)) * 2, "classification").classes == tuple(range(40))
     assert splits_of(tmp_path, [0, 1] * 20, "regression").classes is None

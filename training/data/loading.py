@@ -42,7 +42,7 @@ def load(config: DataConfig, seed: int) -> Splits:
     weight = sample_weights(table, config.weight) if config.weight is not None else None
     splits = divided(Labelled(table, target, y, weight), schema, rows, test)
     unseen = _unseen(test, splits) if test else ()
-    said = (*table.notes, dropped, cleaned, target.guess, *test_notes, *unseen)
+    said = (*table.notes, dropped, cleaned, target.doubt, *test_notes, *unseen)
     return replace(splits, notes=tuple(dict.fromkeys(note for note in said if note)), image=config.image)
 
 

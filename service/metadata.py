@@ -37,6 +37,8 @@ class Feature(_Record):
     """The texts of the training rows; others are accepted too."""
     missing: bool = False
     """Whether null is accepted."""
+    marks: tuple[str, ...] = ()
+    """Texts that stand for a missing number in a CSV, as in the table it was trained on."""
     unit: str | None = None
     """What its numbers count, such as "years"."""
 
@@ -108,6 +110,7 @@ class Certificate(_Record):
     unfolded_float32: RowError
     """The same comparison for the model before folding, in float32: what float32 costs anyway."""
     ratio_of_means: float
+    """Of the two mean errors, where no answer counts as smaller than the median one."""
     label_agreement: float | None
     """The share of rows whose label equals the float64 label; None for regression."""
     ties: int

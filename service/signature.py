@@ -42,12 +42,16 @@ class Column(NamedTuple):
         missing: whether null is accepted. It reaches the graph as NaN, or as the empty text.
         codes: whether the texts that the model knows have integers among them, such as "7756"; then an
             integer stands for its digits.
+        trims: whether none of the texts that the model knows has blanks around it; then a CSV may have them.
+        marks: texts that stand for a missing number in a CSV.
     """
 
     name: str
     dtype: str
     missing: bool = False
     codes: bool = False
+    trims: bool = False
+    marks: tuple[str, ...] = ()
 
 
 class Input(NamedTuple):
@@ -202,12 +206,18 @@ def _described(
         raise ValueError(f"its metadata name {len(features)} features, its graph takes {taken}")
     places = _by_name(inputs, features) or _by_kind(inputs, widths, features)
     dtypes = {place: spec.dtype for spec in inputs for place in places[spec.name]}
-    columns = [
-        Column(f.name, dtypes[i], _may_miss(f, dtypes[i]), dtypes[i] == TEXT and _has_codes(f))
-        for i, f in enumerate(features)
-    ]
+    columns = [_column(feature, dtypes[place]) for place, feature in enumerate(features)]
     blocks = [Input(s.name, s.dtype, places[s.name], len(s.shape) == 1) for s in inputs]
     return tuple(blocks), tuple(columns)
+
+
+def _column(feature: Feature, dtype: str) -> Column:
+    missing = _may_miss(feature, dtype)
+    if dtype != TEXT:
+        return Column(feature.name, dtype, missing, marks=feature.marks if missing else ())
+    texts = feature.categories or ()
+    trims = bool(texts) and all(text == text.strip() for text in texts)
+    return Column(feature.name, dtype, missing, _has_codes(feature), trims)
 
 
 def _by_name(inputs: Sequence[TensorSpec], features: Sequence[Feature]) -> dict[str, tuple[int, ...]] | None:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from training.outliers import sentinel
 from training.profiles import Profile
 from training.tables import Remark
 
@@ -22,7 +23,7 @@ MOST_CODES = 200
 
 MANY_CATEGORIES = 1000
 LEAST_ROWS_PER_CATEGORY = 5
-FLOAT32_INTEGERS = 2**24
+FLOAT64_INTEGERS = 2**53
 
 Verdict = Literal["numeric", "categorical", "dropped"]
 
@@ -66,7 +67,7 @@ def judge(profile: Profile, remark: Remark) -> Judgement:
 
 def notes_on(profile: Profile, remark: Remark, verdict: Verdict) -> tuple[Finding, ...]:
     """What is to be said of a column whose role is given."""
-    precise = _precision(profile) if verdict == "numeric" and profile.stored == "whole numbers" else ()
+    precise = _precision(profile) if verdict == "numeric" and profile.series.dtype.is_numeric() else ()
     return (*_remarks(profile.name, remark), *precise)
 
 
@@ -81,23 +82,28 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
         found.append(Finding(name, "words", f"has {shown} among its numbers, read as missing"))
     if remark.note:
         found.append(Finding(name, "text", remark.note))
+    if not remark.writing.plain:
+        found.append(Finding(name, "text", f"{remark.writing}; the model takes plain numbers"))
     return tuple(found)
 
 
 def _numbers(profile: Profile, notes: tuple[Finding, ...]) -> Judgement:
     name, distinct = profile.name, profile.distinct
     if profile.stored == "numbers":
-        return Judgement("numeric", "", notes)
+        return Judgement("numeric", "", (*notes, *_precision(profile), *_sentinel(profile)))
     if _counts_rows(profile):
         return _dropped(name, "id-like", "counts the rows", notes)
     if profile.named_index and _differs(profile, 0.95):
         return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
     if profile.named_id and distinct > MOST_CODES:
         return _dropped(name, "id-like", f"is named like an identifier and has {distinct:,} values", notes)
+    if _beyond_numbers(profile):
+        return _dropped(name, "id-like", "is a whole number beyond 2^53, nearly another in every row", notes)
     if _looks_coded(profile):
         text = f"has {distinct} whole numbers that look like codes: taken for categories"
         return Judgement("categorical", "", (*notes, Finding(name, "code", text)))
-    return Judgement("numeric", "", (*notes, *_precision(profile), *_all_different(profile)))
+    found = (*_precision(profile), *_all_different(profile), *_sentinel(profile))
+    return Judgement("numeric", "", (*notes, *found))
 
 
 def _differs(profile: Profile, share: float) -> bool:
@@ -139,17 +145,28 @@ def _sparse(profile: Profile) -> bool:
     return (high - low) / step >= 10 * profile.distinct and common <= 0.5 * len(profile.known)
 
 
-def _precision(profile: Profile) -> tuple[Finding, ...]:
-    """Whole numbers that float32 cannot tell apart."""
+def _beyond_numbers(profile: Profile) -> bool:
+    """Whole numbers beyond those that a float64 counts by ones, nearly all different: accounts, hashes."""
     low, high = _ends(profile)
-    if max(abs(low), abs(high)) <= FLOAT32_INTEGERS:
-        return ()
+    return max(abs(low), abs(high)) > FLOAT64_INTEGERS and _differs(profile, 0.95)
+
+
+def _precision(profile: Profile) -> tuple[Finding, ...]:
+    """Numbers that float32 cannot tell apart."""
     left = profile.known.cast(pl.Float32).n_unique()
     if left >= 0.99 * profile.distinct:
         return ()
-    return (
-        Finding(profile.name, "float32", f"has {profile.distinct:,} values, of which float32 keeps {left:,}"),
-    )
+    text = f"has {profile.distinct:,} values, of which float32 keeps {left:,}"
+    return (Finding(profile.name, "float32", text),)
+
+
+def _sentinel(profile: Profile) -> tuple[Finding, ...]:
+    """A number that may stand for a missing one."""
+    found = sentinel(profile.known)
+    if found is None:
+        return ()
+    text = f"is {found.value} in {found.rows:,} rows, far from its other values: does it mean missing?"
+    return (Finding(profile.name, "sentinel", f"{text} (--missing={found.value} if so)"),)
 
 
 def _all_different(profile: Profile) -> tuple[Finding, ...]:

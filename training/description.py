@@ -146,7 +146,9 @@ def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]
         else:
             values = next(numbers)
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
-            yield Feature(name=column.name, minimum=low, maximum=high, missing=column.missing)
+            yield Feature(
+                name=column.name, minimum=low, maximum=high, missing=column.missing, marks=column.marks
+            )
 
 
 def _image(size: tuple[int, int] | None) -> Image | None:

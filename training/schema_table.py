@@ -27,7 +27,7 @@ _ADVICE = {
     "unique": "--drop {name} if so",
     "leak": "--drop {name} if so",
     "words": "--missing names such texts, --categorical keeps them",
-    "float32": "--categorical or --drop if they are codes",
+    "float32": "--drop or --categorical if they are codes; else subtract a number from it beforehand",
 }
 
 

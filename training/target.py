@@ -12,11 +12,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from training.config import Task
+from training.doubts import doubt
 from training.errors import DataError
 from training.tables import Table, counted, listing, refuse
 
 MOST_INTEGER_CLASSES = 20
 """Integer targets with more distinct values than this are numbers, unless --task says otherwise."""
+
+FEW_INTEGER_CLASSES = 5
+LEAST_ROWS_PER_CLASS = 10
+"""More distinct integers than these few are numbers, too, with fewer rows each."""
 
 FEW_ROWS = 20
 """With fewer rows than this, many classes are no reason to stop."""
@@ -30,11 +35,14 @@ class Target:
 
     Attributes:
         classes: the labels in the order of the class indices; None for a regression.
+        doubt: what its values leave open, in words.
     """
 
     name: str
     task: Task
     classes: tuple[Label, ...] | None
+
+    doubt: str = ""
 
     @classmethod
     def of(cls, table: Table, name: str, task: Task | None) -> Target:
@@ -49,7 +57,8 @@ class Target:
                 f"{table.source}: target {name!r} holds {column.dtype}; expected numbers or classes as text"
             )
         chosen = task or _guess(column)
-        return cls(name, chosen, _classes(table, column) if chosen == "classification" else None)
+        said = doubt(column, chosen, asked=task is not None, most=MOST_INTEGER_CLASSES)
+        return cls(name, chosen, _classes(table, column) if chosen == "classification" else None, said)
 
     def encode(self, table: Table) -> NDArray[Any]:
         """Class indices in int64, or values in float32.
@@ -143,8 +152,15 @@ def _small(column: pl.Series) -> bool:
 def _guess(column: pl.Series) -> Task:
     if column.dtype.is_float():
         return "regression"
-    many = column.dtype.is_integer() and column.n_unique() > MOST_INTEGER_CLASSES
-    return "regression" if many else "classification"
+    return "regression" if column.dtype.is_integer() and _counts(column) else "classification"
+
+
+def _counts(column: pl.Series) -> bool:
+    """Whether integers are numbers: they are many, or many for their rows."""
+    distinct = column.n_unique()
+    if distinct <= FEW_INTEGER_CLASSES:
+        return distinct > 2 and len(column) < 2 * distinct
+    return distinct > MOST_INTEGER_CLASSES or len(column) < LEAST_ROWS_PER_CLASS * distinct
 
 
 def _classes(table: Table, column: pl.Series) -> tuple[Label, ...]:

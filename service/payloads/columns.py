@@ -1,7 +1,8 @@
 """One column of a polars frame → an array that the rules of `matrix` can judge: numbers, truth values, text.
 
-Text in a column of numbers is read as JSON would read it, for a CSV knows nothing else; in Arrow and Parquet
-every value must already be of its column's kind.
+Text in a column of numbers is read as JSON would read it, for a CSV knows nothing else; what marked a missing
+value in the table that was trained on marks one here, and blanks around a field are no part of it. In Arrow
+and Parquet every value must already be of its column's kind.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from service.errors import TooManyNumbers
 from service.payloads import matrix, rules
 from service.payloads.values import show
 from service.signature import BOOL, FLOATS, TEXT, Array, Column, Signature
+
+_WHOLE = r"^(-?\d+)\.0+$"
+"""A whole number as pandas writes it beside a missing one."""
 
 _TRUTH = {"true": True, "false": False}
 
@@ -39,6 +43,8 @@ def values(series: pl.Series, signature: Signature, index: int, *, typed: bool) 
         InvalidRows: one is missing or of another kind.
     """
     column = signature.column(index)
+    if not typed and series.dtype == pl.String:
+        series = _plain(series, column)
     if series.null_count() and not column.missing:
         matrix.refuse(None, signature, int(series.is_null().arg_max() or 0), index)
     if series.dtype == pl.Null:
@@ -52,6 +58,16 @@ def values(series: pl.Series, signature: Signature, index: int, *, typed: bool) 
     if column.dtype == BOOL:
         return _truths(series, signature, index)
     return _numbers(series, signature, index)
+
+
+def _plain(series: pl.Series, column: Column) -> pl.Series:
+    """The fields of a CSV without what stands for nothing: blanks, marks, and the point of a whole code."""
+    if column.marks:
+        given = series.str.strip_chars(" \t")
+        return pl.select(pl.when(~given.is_in(column.marks)).then(series).alias(series.name)).to_series()
+    if column.trims:
+        series = series.str.strip_chars()
+    return series.str.replace(_WHOLE, "$1") if column.codes else series
 
 
 def _texts(series: pl.Series, signature: Signature, index: int) -> Array:

@@ -131,10 +131,25 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
         _check_doubles([name for name in header if name in signature.feature_set])
     with _refusing(csv_text.malformed):
         frame = pl.read_csv(path, infer_schema=False)
+    if signature.named and frame.width == len(header):
+        frame = _named(frame, header, signature)
     if frame.width > 1 and frame[:, -1].null_count():
         with _text(path) as lines:
             csv_text.check_widths(lines, len(csv_text.header(lines)))
     return frame
+
+
+def _named(frame: pl.DataFrame, header: Sequence[str], signature: Signature) -> pl.DataFrame:
+    """Under the names that the file gives the features, and that training gives columns without one.
+
+    polars leaves quotes within a name doubled.
+    """
+    given = [name.strip() or f"unnamed_{place}" for place, name in enumerate(header)]
+    known = [name if name in signature.feature_set else None for name in given]
+    if len(set(known) - {None}) < sum(name is not None for name in known):
+        return frame
+    names = [name or f"{place} of the file" for place, name in enumerate(known)]
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
 def _text(path: Path) -> IO[str]:

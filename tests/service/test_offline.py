@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from service.errors import UnreadableTable
+from service.metadata import Feature
 from service.offline import CHUNK, predict_file, write
 from tests import graphs
 from tests.records import metadata
@@ -78,6 +79,18 @@ def test_columns_beside_the_features_may_be_doubled_and_the_file_packed(named: P
     packed = tmp_path / "rows.csv.gz"
     packed.write_bytes(gzip.compress(b"id,f1,id,f0\n1,0,1,1\n"))
     assert predict_file(named, packed).frame()["prediction"].to_list() == ["no"]
+
+
+def test_names_with_quotes_and_columns_without_one_are_found(tmp_path: Path) -> None:
+    features = (Feature(name='a "b"', missing=True, marks=("NA",)), Feature(name="unnamed_2", missing=True))
+    document = metadata(2).model_copy(update={"features": features}).model_dump_json()
+    model = graphs.linear(
+        WEIGHT, np.zeros(2, np.float32), softmax=True, properties=graphs.metadata_property(document)
+    )
+    rows = table(tmp_path, '"a ""b""",other,\n1,x,0\nNA,x,1\n')
+    outputs = predict_file(graphs.put(model, tmp_path, "quoted"), rows).outputs
+    assert outputs[0].argmax() == 0
+    assert np.isnan(outputs[1]).all()
 
 
 def test_files_that_are_no_tables_are_refused(bare: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_texts_of_integers_are_codes(categories: tuple[str, ...] | None, codes: 
         update={"features": (Feature(name="c", kind="categorical", categories=categories),)}
     )
     signature = read_signature([TensorSpec("c", "string", (None, 1))], [OUTPUT], document)
-    assert signature.columns == (Column("c", "string", codes=codes),)
+    assert signature.columns == (Column("c", "string", codes=codes, trims=bool(categories)),)
 
 
 def test_one_input_of_text_or_truth_values_is_a_table_too() -> None:

@@ -30,10 +30,39 @@ def splits_of(folder: Path, y: list[object], task: Task | None = None, **config:
         (list(range(40)), "regression"),
         ([0.5, 1.5] * 20, "regression"),
         (["true", "false"] * 20, "classification"),
+        (list(range(10)) * 10, "classification"),
+        (list(range(10)) * 4, "regression"),
+        ([1, 2, 3, 4, 5] * 3, "classification"),
+        ([1, 2, 3, 4, 5, 1, 2], "regression"),
     ],
 )
 def test_the_target_decides_the_task(tmp_path: Path, y: list[object], task: str) -> None:
     assert splits_of(tmp_path, y).task == task
+
+
+def test_what_could_be_classes_or_numbers_is_said_unless_the_task_is_given(tmp_path: Path) -> None:
+    counts: list[object] = [*list(range(10)) * 10]
+    classes = (
+        "target 'y' has 10 whole numbers: taken for classes (--task regression if they measure something)"
+    )
+    numbers = "target 'y' has 10 whole numbers in 20 rows: taken for numbers (--task classification"
+    assert splits_of(tmp_path, counts).notes[0].startswith(classes)
+    assert splits_of(tmp_path, counts[:20]).notes[0].startswith(numbers)
+    assert splits_of(tmp_path, counts, "classification").notes == ()
+    assert splits_of(tmp_path, [0, 1] * 20).notes == ()
+
+
+def test_a_target_with_a_mark_for_missing_or_a_long_tail_is_told(tmp_path: Path) -> None:
+    (said,) = splits_of(tmp_path, [*(i / 7 for i in range(60)), *[-999] * 6]).notes
+    assert said.startswith(
+        "target 'y' is -999 in 6 rows, far from its other values: missing? (--missing=-999"
+    )
+    asked = {"missing": ("-999",), "drop_missing_target": True}
+    assert splits_of(tmp_path, [*(i / 7 for i in range(60)), *[-999] * 6], **asked).notes == (
+        "rows.csv: 6 rows without a target left out",
+    )
+    (said,) = splits_of(tmp_path, [1.5**i for i in range(60)]).notes
+    assert said == "target 'y' has a long tail: its logarithm may be learnt better (--log-target)"
 
 
 def test_the_task_can_be_given(tmp_path: Path) -> None:
@@ -373,3 +402,12 @@ def test_dates_are_no_target(tmp_path: Path) -> None:
     pl.DataFrame({"n": [1.5, 2.5], "y": pl.Series([1, 2]).cast(pl.Date)}).write_parquet(path)
     with pytest.raises(DataError, match="target 'y' holds Date; expected numbers or classes as text"):
         load(DataConfig(path, "y"), 0)
+
+
+def test_codes_of_test_rows_are_the_same_with_a_point_behind_them(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("kind,b,y\n" + "".join(f"{i % 3},{i / 7},{i % 2}\n" for i in range(60)))
+    test.write_text("kind,b,y\n2.0,0.5,1\n,0.5,0\n7.0,0.5,0\n")
+    splits = load(DataConfig(train, "y", test), 0)
+    assert splits.categorical_columns[0].categories == ("0", "1", "2")
+    assert splits.test.categorical.tolist() == [[4], [1], [0]]

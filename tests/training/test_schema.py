@@ -74,6 +74,13 @@ CODES = [2702, 2703, 4201, 4703, 7745, 8776]
         ("amount", several([1000, 2000, 5000, 10000, 20000, 50000]), "numeric", set()),
         ("age", several(list(range(17, 90))), "numeric", set()),
         ("a", several([2**30 + i for i in range(60)]), "numeric", {"float32"}),
+        ("a", several([0.5, 1.5, 2.5, -999.0]), "numeric", {"sentinel"}),
+        ("a", several([*range(1, 40), 9999]), "numeric", {"sentinel"}),
+        ("a", several([*range(30, 90), 99]), "numeric", set()),
+        ("a", [1e9 + i / 1024 for i in range(ROWS)], "numeric", {"float32"}),
+        ("a", [2**53 + i * i for i in range(ROWS)], "dropped", {"id-like"}),
+        ("a", [2.0**64 + 2.0**30 * i * i for i in range(ROWS)], "dropped", {"id-like"}),
+        ("a", several([2**60, 2**61, 2**62]), "numeric", set()),
     ],
 )
 def test_what_a_column_is_follows_from_its_values_and_its_name(

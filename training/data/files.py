@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from training.config import DataConfig
 from training.errors import DataError
 from training.schema import Schema
@@ -38,7 +40,9 @@ def _files(paths: Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 def _reading(config: DataConfig, kinds: dict[str, Kind], table: Table | None = None) -> Reading:
-    words = {name: remark.words for name, remark in table.remarks.items() if remark.words} if table else {}
+    remarks = table.remarks if table else {}
+    words = {name: remark.words for name, remark in remarks.items() if remark.words}
+    writings = {name: remark.writing for name, remark in remarks.items() if not remark.writing.plain}
     return Reading(
         config.delimiter,
         config.header,
@@ -47,6 +51,7 @@ def _reading(config: DataConfig, kinds: dict[str, Kind], table: Table | None = N
         MARKS if config.missing is None else config.missing,
         kinds,
         words,
+        writings,
     )
 
 
@@ -64,6 +69,7 @@ def test_table(
         role.name: "categorical" if role.kind == "categorical" else "numeric" for role in schema.features
     }
     test = read_table(_files(config.test), target.name, _reading(config, kinds, table))
+    test = _with_whole_codes(test, schema)
     free = [role.name for role in schema.roles if role.kind in ("dropped", "weight")]
     differs = difference(
         [name for name in table.names if name not in free], [name for name in test.names if name not in free]
@@ -73,3 +79,11 @@ def test_table(
     test, dropped = with_known_targets(test, target.name, drop=config.drop_missing_target)
     test, cleaned = with_clean_labels(test, target.name, target.classes or ())
     return test, (*test.notes, dropped, cleaned)
+
+
+def _with_whole_codes(test: Table, schema: Schema) -> Table:
+    """Codes without the point that pandas writes behind whole numbers beside a missing one."""
+    whole = [role.name for role in schema.features if role.stored == "whole numbers"]
+    coded = [name for name in whole if name in test.names and test.frame[name].dtype == pl.String]
+    frame = test.frame.with_columns(pl.col(coded).str.replace(r"^(-?\d+)\.0+$", "$1"))
+    return replace(test, frame=frame)

@@ -42,8 +42,8 @@ def load(config: DataConfig, seed: int) -> Splits:
     weight = sample_weights(table, config.weight) if config.weight is not None else None
     splits = divided(Labelled(table, target, y, weight), schema, rows, test)
     unseen = _unseen(test, splits) if test else ()
-    notes = (note for note in (*table.notes, dropped, cleaned, *test_notes, *unseen) if note)
-    return replace(splits, notes=tuple(dict.fromkeys(notes)), image=config.image)
+    said = (*table.notes, dropped, cleaned, target.doubt, *test_notes, *unseen)
+    return replace(splits, notes=tuple(dict.fromkeys(note for note in said if note)), image=config.image)
 
 
 def _unseen(test: Table, splits: Splits) -> Iterator[str]:

@@ -87,14 +87,17 @@ def _is_text(table: Table) -> bool:
 
 def _typed(table: Table, reading: Reading) -> Table:
     """Its texts as what they say."""
-    frame, remarks = table.frame, dict(table.remarks)
-    columns = []
-    for column in frame:
-        if column.dtype == pl.String:
-            column, remark = typed(table.source, column, reading)
-            if column.dtype.is_numeric() and not _is_text(table) and not remark.note:
-                remark = replace(remark, note="holds numbers as text")
-            if remark != Remark():
-                remarks[column.name] = remark
-        columns.append(column)
+    texts = [column for column in table.frame if column.dtype == pl.String]
+    found = {column.name: typed(table.source, column, reading) for column in texts}
+    if any(remark.writing.decimal == "," for _, remark in found.values()):
+        # What might be commas between thousands are not, where decimals stand behind commas.
+        again = [column for column in texts if found[column.name][1].writing.thousands == ","]
+        found |= {column.name: typed(table.source, column, reading, comma=True) for column in again}
+    remarks = dict(table.remarks)
+    for name, (column, remark) in found.items():
+        if column.dtype.is_numeric() and not _is_text(table) and remark.writing.plain:
+            remark = replace(remark, note="holds numbers as text")
+        if remark != Remark():
+            remarks[name] = remark
+    columns = [found[column.name][0] if column.name in found else column for column in table.frame]
     return Table(table.source, pl.DataFrame(columns), remarks, table.notes, table.fixed)

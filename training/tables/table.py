@@ -11,6 +11,7 @@ from typing import Literal
 import polars as pl
 
 from training.errors import DataError
+from training.tables.writing import PLAIN, Writing
 
 MARKS = (
     *("?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan"),
@@ -33,6 +34,7 @@ class Reading:
         missing: the texts that mean "missing"; the empty text always does.
         kinds: columns whose kind is known: those of numbers must be numbers, those of categories stay text.
         known_marks: further texts that mean "missing" in one column.
+        writings: how the numbers of a column are written, where that is known.
     """
 
     delimiter: str | None = None
@@ -42,6 +44,7 @@ class Reading:
     missing: tuple[str, ...] = MARKS
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     known_marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    writings: Mapping[str, Writing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class Remark:
     Attributes:
         marks: the texts that were read as missing.
         words: of those, the ones that no flag names: a few words among numbers.
-        note: how its texts became numbers, when that is not plain.
+        note: what else is to be said of its texts.
+        writing: how its numbers are written.
     """
 
     marks: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     note: str = ""
+    writing: Writing = PLAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +209,8 @@ def difference(wanted: Sequence[str], given: Sequence[str]) -> str:
 def _joined(one: Remark, other: Remark) -> Remark:
     marks = tuple(dict.fromkeys((*one.marks, *other.marks)))
     words = tuple(dict.fromkeys((*one.words, *other.words)))
-    return Remark(marks, words, one.note or other.note)
+    writing = other.writing if one.writing.plain else one.writing
+    return Remark(marks, words, one.note or other.note, writing)
 
 
 def counted(count: int, thing: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import FoldserveError, InvalidRows, MalformedBody, TooManyNumbers, TooManyRows
-from service.payloads import tabular
+from service.payloads import columns, tabular
 from service.signature import Column, Input, Signature
 from tests.service.payloads.tables import MOST, decode, json_rows, outcome, signature, write
 
@@ -335,3 +335,28 @@ def test_too_many_rows_are_refused_before_they_are_unpacked(
     read = tabular.decode_arrow if form == "arrow" else tabular.decode_parquet
     with pytest.raises(TooManyRows):
         read(body, signature(), MOST, most_rows=10)
+
+
+def test_a_csv_may_mark_what_is_missing_and_pad_its_fields_as_the_table_did_that_was_trained_on() -> None:
+    number = Column("n", "float32", missing=True, marks=("NA", "?"))
+    code = Column("c", "string", missing=True, codes=True, trims=True)
+    numbers = pl.Series(["1.5", " NA", "?", None])
+    assert np.isnan(values_of(numbers, number)).tolist() == [False, True, True, True]
+    assert values_of(pl.Series([" x ", "7.0", "-3.00", "7.5", None]), code).tolist() == [
+        "x",
+        "7",
+        "-3",
+        "7.5",
+        "",
+    ]
+    plain = Column("c", "string", missing=True)
+    assert values_of(pl.Series([" x ", "7.0"]), plain).tolist() == [" x ", "7.0"]
+    with pytest.raises(InvalidRows, match='expected a number, got the string " NA"'):
+        values_of(numbers, number._replace(marks=()))
+    with pytest.raises(InvalidRows, match="expected a number"):
+        values_of(numbers, number, typed=True)
+
+
+def values_of(series: pl.Series, column: Column, *, typed: bool = False) -> Any:
+    block = Input("x", column.dtype, (0,))
+    return columns.values(series, Signature((block,), (column,), None, ("y",), True), 0, typed=typed)

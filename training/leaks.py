@@ -109,8 +109,8 @@ def _class_leak(series: pl.Series, groups: NDArray[np.int64], y: NDArray[Any], c
     wrong = float((said != y[half:]).mean())
     if usual < 0.01:
         return ""
-    if CLASS_ERROR * usual < wrong < 0.1 * usual and series.dtype.is_numeric() and not series.null_count():
-        # A group over the border between two classes errs where the column itself does not.
+    # Groups over a border between classes, and those without a known row, err where the column does not.
+    if CLASS_ERROR * usual < wrong < 0.5 * usual and series.dtype.is_numeric() and not series.null_count():
         wrong = min(wrong, float((_of_the_nearest(series.cast(pl.Float64).to_numpy(), y) != y[half:]).mean()))
     if wrong > CLASS_ERROR * usual:
         return ""

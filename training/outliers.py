@@ -34,11 +34,11 @@ def sentinel(known: pl.Series) -> Sentinel | None:
     """
     if known.is_empty() or not known.is_finite().all():
         return None
-    for end in (known.min(), known.max()):
+    for end in (float(known.min()), float(known.max())):  # type: ignore[arg-type]
         text = f"{end:.0f}"
         others = known.filter(known != end) if _NINES.fullmatch(text) and float(text) == end else known
         rows = len(known) - len(others)
-        if rows >= LEAST_ROWS and not others.is_empty() and _far(float(end), others):  # type: ignore[arg-type]
+        if rows >= LEAST_ROWS and not others.is_empty() and _far(end, others):
             return Sentinel(text, rows)
     return None
 

@@ -239,7 +239,7 @@ def test_only_the_answer_to_the_latest_row_is_shown(visit: Visit, odd: Server) -
 
 
 def test_typing_fast_makes_one_call(visit: Visit, odd: Server) -> None:
-    page = open_model(visit, odd, "visits")
+    page = open_model(visit, odd, "visits", alone=True)
     page.clock.install()
     calls: list[str] = []
     page.on(

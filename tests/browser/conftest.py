@@ -94,6 +94,7 @@ class Visit(Protocol):
         draws: whether a section will be there.
         clock: whether the page's clock stands still until the test moves it.
         alone: whether the test does to the window what the next one would feel.
+        anew: whether the page is loaded even if it is there; a section is drawn from nothing in any case.
     """
 
     def __call__(
@@ -106,6 +107,7 @@ class Visit(Protocol):
         draws: bool = True,
         clock: bool = False,
         alone: bool = False,
+        anew: bool = True,
     ) -> Page: ...
 
 
@@ -129,11 +131,12 @@ def visit(browser: Browser, window: Window, request: pytest.FixtureRequest) -> I
         draws: bool = True,
         clock: bool = False,
         alone: bool = False,
+        anew: bool = True,
     ) -> Page:
         mine = Window(browser, clock=clock) if clock or alone else window
         used.append(mine)
         server = server or request.getfixturevalue("server")
-        mine.open(f"{server.address}/{place}", look, refusals=refusals)
+        mine.open(server.address, place, look, refusals=refusals, anew=anew)
         if draws:
             drawn(mine.page)
         return mine.page

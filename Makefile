@@ -64,7 +64,7 @@ CHROMIUM ?= /usr/bin/chromium
 chromium:
 	@test -x $(CHROMIUM) || { echo "there is no browser at $(CHROMIUM): apt-get install chromium, or make test-browser CHROMIUM=…"; exit 1; }
 
-test-browser: chromium .venv/installed ## the page in a real browser; needs Chromium; pictures in build/screenshots
+test-browser: chromium .venv/installed ## the page in a real browser, on two cores; needs Chromium; pictures in build/screenshots
 	@rm -rf build/screenshots
 	CHROMIUM=$(CHROMIUM) $(BIN)/pytest -q -n 2 --dist loadfile tests/browser
 

@@ -10,17 +10,15 @@ from typing import NamedTuple, Protocol
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import zoo
 from tests.browser.looks import LOOKS, WIDE, Look
+from tests.browser.window import PATIENCE, Window
 from tests.processes import Server, serve
 
 KEY = "a-key-of-these-tests-0123456789"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-_NETWORK = "Failed to load resource"
-_GONE = "net::ERR_CONNECTION"
-_PATIENCE = 15_000
 LOOKS_EVERY = 3_000
 """How often the page asks for the models, in milliseconds."""
 
@@ -59,7 +57,7 @@ class Changing(NamedTuple):
 
     def wait_for(self, text: str, *, there: bool) -> None:
         """Until what the server says of its models holds a text, or no longer does."""
-        until = monotonic() + _PATIENCE / 1000
+        until = monotonic() + PATIENCE / 1000
         with httpx.Client(base_url=self.server.address) as client:
             while (text in client.get("/models").text) != there:
                 assert monotonic() < until, f"{text} neither came nor went"
@@ -95,6 +93,8 @@ class Visit(Protocol):
         refusals: whether the network may fail, which the browser tells in the console.
         draws: whether a section will be there.
         clock: whether the page's clock stands still until the test moves it.
+        alone: whether the test does to the window what the next one would feel.
+        anew: whether the page is loaded even if it is there; a section is drawn from nothing in any case.
     """
 
     def __call__(
@@ -106,13 +106,21 @@ class Visit(Protocol):
         refusals: bool = False,
         draws: bool = True,
         clock: bool = False,
+        alone: bool = False,
+        anew: bool = True,
     ) -> Page: ...
 
 
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Window:
+    """The window of all tests that leave the clock alone."""
+    return Window(browser)
+
+
 @pytest.fixture
-def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """Windows that are closed after the test, and whose errors fail it."""
-    contexts, wrong = [], []
+def visit(browser: Browser, window: Window, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Look at the page; its errors fail the test, and nothing of it is left for the next."""
+    used: list[Window] = []
 
     def open_page(
         place: str = "",
@@ -122,37 +130,22 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
         refusals: bool = False,
         draws: bool = True,
         clock: bool = False,
+        alone: bool = False,
+        anew: bool = True,
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": look.width, "height": look.height},
-            color_scheme=look.scheme,
-            reduced_motion="reduce",
-        )
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(_PATIENCE)
-
-        def hear(message: ConsoleMessage) -> None:
-            # A server of the test's own may end before its windows do.
-            is_forgiven = (refusals and _NETWORK in message.text) or _GONE in message.text
-            if message.type in ("error", "warning") and not is_forgiven:
-                wrong.append(f"{message.type}: {message.text}")
-
-        if clock:
-            page.clock.install(time=0)
-            page.clock.pause_at(1000)
-        page.on("console", hear)
-        page.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
+        mine = Window(browser, clock=clock) if clock or alone else window
+        used.append(mine)
         server = server or request.getfixturevalue("server")
-        page.goto(f"{server.address}/{place}")
+        mine.open(server.address, place, look, refusals=refusals, anew=anew)
         if draws:
-            drawn(page)
-        return page
+            drawn(mine.page)
+        return mine.page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    wrong = [line for each in dict.fromkeys(used) for line in each.leave()]
+    for each in dict.fromkeys(used):
+        if each is not window:
+            each.context.close()
     assert not wrong
 
 

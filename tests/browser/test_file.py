@@ -87,7 +87,7 @@ def downloaded(page: Page) -> list[list[str]]:
 
 
 def test_a_long_csv_is_predicted_in_order_and_downloaded(visit: Visit, server: Server) -> None:
-    page = visit("#/file/diabetes", server=server, refusals=True)
+    page = visit("#/file/diabetes", refusals=True, anew=False)
     table = rows(4_500)
     choose(page, "rows.csv", table.write_csv().encode())
     expect(page.get_by_role("heading", name="4\u202f500 predictions for rows.csv")).to_be_visible()
@@ -103,7 +103,7 @@ def test_a_long_csv_is_predicted_in_order_and_downloaded(visit: Visit, server: S
 
 
 def test_parquet_of_a_classifier_shows_labels_and_probabilities(visit: Visit) -> None:
-    page = visit("#/file/digits")
+    page = visit("#/file/digits", anew=False)
     expected = page.evaluate("async () => (await fetch('models/digits/examples/rows.parquet')).status")
     assert expected == 200
     address = page.evaluate("new URL('models/digits/examples/rows.parquet', document.baseURI).href")
@@ -116,7 +116,7 @@ def test_parquet_of_a_classifier_shows_labels_and_probabilities(visit: Visit) ->
 
 
 def test_wrong_columns_and_files_are_named(visit: Visit) -> None:
-    page = visit("#/file/diabetes", refusals=True)
+    page = visit("#/file/diabetes", refusals=True, anew=False)
     choose(page, "wrong.csv", rows(3).rename({"bmi": "<b>bmi"}).write_csv().encode())
     alert = page.get_by_role("main").get_by_role("alert")
     expect(alert).to_contain_text("<b>bmi")
@@ -135,7 +135,7 @@ def test_wrong_columns_and_files_are_named(visit: Visit) -> None:
 
 
 def test_columns_that_the_model_does_not_know_are_left_out_with_one_key(visit: Visit) -> None:
-    page = visit("#/file/diabetes")
+    page = visit("#/file/diabetes", anew=False)
     sent: list[str] = []
     page.on(
         "request", lambda request: sent.append(request.post_data or "") if "/predict" in request.url else None
@@ -169,7 +169,7 @@ def test_columns_that_the_model_does_not_know_are_left_out_with_one_key(visit: V
 
 
 def test_parquet_is_sent_without_the_columns_that_are_left_out(visit: Visit) -> None:
-    page = visit("#/file/diabetes")
+    page = visit("#/file/diabetes", anew=False)
     table = rows(500)
     choose(page, "rows.parquet", written(table))
     expect(page.get_by_role("link", name="Download CSV")).to_be_visible()
@@ -197,7 +197,7 @@ def test_parquet_is_sent_without_the_columns_that_are_left_out(visit: Visit) -> 
 
 
 def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
-    page = visit("#/file/diabetes")
+    page = visit("#/file/diabetes", anew=False)
     waiting: list[Route] = []
     page.route("**/predict", lambda route: waiting.append(route))
     page.evaluate(_DROP, ["rows.csv", rows(5).write_csv()])
@@ -213,7 +213,7 @@ def test_a_dropped_file_can_be_cancelled(visit: Visit) -> None:
 
 
 def test_an_onnx_file_shows_its_report_where_it_is_allowed(visit: Visit, server: Server) -> None:
-    page = visit("#/file", server=server, refusals=True)
+    page = visit("#/file/diabetes", refusals=True, anew=False)
     choose(page, "net.onnx", with_norm().SerializeToString())
     expect(page.get_by_role("heading", name="Folding net.onnx")).to_be_visible(timeout=_FOLDS)
     expect(page.get_by_role("row", name="norm BatchNormalization")).to_contain_text("Back into dense")
@@ -276,7 +276,7 @@ def test_while_the_server_works_the_seconds_are_counted_and_it_can_be_ended(
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_parts_are_tables_of_whole_rows(visit: Visit, step: int) -> None:
-    page = visit()
+    page = visit("#/file/diabetes", anew=False)
     text = '\ufeffa,"b,\nc"\n1,"x\ny"\n2,""""\r\n3,5" pipe\n\n4,"ü,"\n5,z'
     assert page.evaluate(_SPLIT, [text, 2, step]) == [
         [0, 2, 'a,"b,\nc"\n1,"x\ny"\n2,""""\r\n'],

@@ -35,7 +35,7 @@ for line in sys.stdin:
 
 
 def open_model(visit: Visit, server: Server, name: str, **options: Any) -> Page:
-    page = visit(f"#/try/{name}", server=server, **options)
+    page = visit(f"#/try/{name}", server=server, anew=False, **options)
     expect(page.locator(".trial-time")).to_contain_text("Latency of the call")
     return page
 
@@ -239,7 +239,7 @@ def test_only_the_answer_to_the_latest_row_is_shown(visit: Visit, odd: Server) -
 
 
 def test_typing_fast_makes_one_call(visit: Visit, odd: Server) -> None:
-    page = open_model(visit, odd, "visits")
+    page = open_model(visit, odd, "visits", alone=True)
     page.clock.install()
     calls: list[str] = []
     page.on(
@@ -343,7 +343,7 @@ def test_models_that_say_nothing_get_a_plain_form(visit: Visit, odd: Server) -> 
 
 
 def test_a_model_without_rows_gets_its_call_as_json(visit: Visit, odd: Server, python: Python) -> None:
-    page = visit("#/try/tensors", server=odd, refusals=True)
+    page = visit("#/try/tensors", server=odd, refusals=True, anew=False)
     expect(page.get_by_text("takes no rows of columns")).to_contain_text("/v2")
     body = page.get_by_label("Body of the call")
     blank = {"name": "x0", "shape": [1, 2, 2], "datatype": "BYTES", "data": [""] * 4}
@@ -373,7 +373,7 @@ def test_a_model_without_rows_gets_its_call_as_json(visit: Visit, odd: Server, p
 
 
 def test_a_long_call_stands_in_no_program(visit: Visit, odd: Server) -> None:
-    page = visit("#/try/picture", server=odd)
+    page = visit("#/try/picture", server=odd, anew=False)
     expect(page.get_by_text("too long to stand in a program")).to_contain_text("-d @body.json")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("main")).to_contain_text("and 12\u202f188 more values")
@@ -381,7 +381,7 @@ def test_a_long_call_stands_in_no_program(visit: Visit, odd: Server) -> None:
 
 
 def test_what_json_cannot_hold_is_said(visit: Visit, odd: Server) -> None:
-    page = visit("#/try/halves", server=odd)
+    page = visit("#/try/halves", server=odd, anew=False)
     expect(page.get_by_role("main")).to_contain_text("Input x0 is FP16, which has no form in JSON")
 
 

@@ -84,6 +84,10 @@ class Gradients:
         gradient = stack.backward(gradient, further=self._has_front)
         return loss, gradient
 
+    def least(self, rows: Rows, step: int) -> float:
+        """The loss that is there whatever the network answers, as rows are mixed."""
+        return self._mixing.least(rows, step, self._loss) if self._mixing and len(rows) > 1 else 0.0
+
     def loss(self, rows: Rows, step: int) -> Tensor:
         """A forward pass that autograd follows."""
         lower = self._precision == "bf16"

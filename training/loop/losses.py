@@ -59,6 +59,32 @@ class Loss:
             (gradient,) = torch.autograd.grad(loss, leaf)
         return float(loss.detach()), gradient
 
+    def least(self, first: Tensor, second: Tensor, mine: Tensor, other: Tensor) -> float:
+        """The mean over rows of the least that an output's loss beside two targets can be, without smoothing.
+
+        Of cross-entropy it is that of m / (m + o), times m + o; of squares m·o / (m + o) times the square of
+        the distance d, and of Huber's loss half of that up to d = 1 + s / l, with the smaller and the larger
+        of m and o, and s (d − ½ − s / 2l) beyond.
+
+        Args:
+            mine, other: the weights m and o of the losses beside the two targets.
+
+        Shape: targets (rows,) or (rows, outputs); weights () or (rows,).
+        """
+        both = mine + other
+        if self.task == "classification":
+            entropy = torch.xlogy(both, both) - torch.xlogy(mine, mine) - torch.xlogy(other, other)
+            return float((entropy * (first != second)).mean())
+        if mine.ndim:
+            mine, other, both = mine[:, None], other[:, None], both[:, None]
+        distance = (first - second).abs()
+        least = distance.square() * (mine * other / both)
+        if self.regression == "huber":
+            small, large = torch.minimum(mine, other), torch.maximum(mine, other)
+            beyond = small * (distance - 0.5 - small / (2 * large))
+            least = torch.where(distance <= 1 + small / large, least / 2, beyond)
+        return float(least.mean())
+
     def _cross_entropy(self, outputs: Tensor, y: Tensor, weight: Tensor | None) -> tuple[float, Tensor]:
         """−Σ q log p, with q = 1 − ε at the row's class and ε / classes everywhere; its gradient is p − q.
 

@@ -8,6 +8,7 @@ is that beside each of the two targets, by their shares.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from training.config import LoopConfig
@@ -51,6 +52,14 @@ class Mixing:
         second, other = loss.with_gradient(outputs, *_partners(rows))
         share = self.share(step)
         return first * share + second * (1 - share), gradient * share + other * (1 - share)
+
+    def least(self, rows: Rows, step: int, loss: Loss) -> float:
+        """What no answer can avoid, as it lies between two targets; it depends on the share above all."""
+        share, (y, weight) = torch.tensor(self.share(step)), _partners(rows)
+        mine, other = share, 1 - share
+        if rows.weight is not None and weight is not None:
+            mine, other = share * rows.weight, other * weight
+        return loss.least(rows.y, y, mine, other)
 
     def share(self, step: int) -> float:
         """How much of each row stays; by the number of the step, so that a resume needs nothing kept."""

@@ -128,14 +128,8 @@ class SpikeGuard:
 
     _NUMBERS = ("_lowest", "_skipped", "in_a_row", "far", "_accepted", "_since_rollback", "_restore")
 
-    def __init__(self, *, levels: bool = True) -> None:
-        """
-        Args:
-            levels: whether the level of accepted losses says something of the weights. Where rows are mixed,
-                it tells of the shares they are mixed in.
-        """
+    def __init__(self) -> None:
         self.incidents = Incidents()
-        self._levels = levels
         self._loss, self._norm = _Ordinary(), _Ordinary()
         self._moves = deque[float](maxlen=MOVES)
         self._lowest = math.inf
@@ -148,6 +142,8 @@ class SpikeGuard:
         """What is to be done with the step.
 
         Args:
+            loss: without what no answer could avoid, which follows the share in which rows are mixed and
+                says nothing of the weights.
             moved: how far the weights are from where they were when this was asked before.
         """
         finite = math.isfinite(loss) and math.isfinite(norm)
@@ -189,7 +185,7 @@ class SpikeGuard:
             return Verdict.ROLL_BACK
         if len(self._loss.recent) < FIRST:
             return Verdict.TAKE
-        state = self._state() if self._levels else _State.GOOD
+        state = self._state()
         if state is not _State.GOOD and self._may_roll_back:
             self._roll_back(lasting=True, far=state is _State.LOST)
             return Verdict.ROLL_BACK

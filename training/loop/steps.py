@@ -62,7 +62,7 @@ class Stepper:
         self.network, self.schedule = network, schedule
         self.step, self.place = 0, Place(schedule.steps)
         self.after_step: Callable[[int], None] | None = None
-        self.guard = SpikeGuard(levels=not config.mixup) if config.spike_guard else None
+        self.guard = SpikeGuard() if config.spike_guard else None
         self._loss, self._config, self._batch_size = loss, config, batch_size
         self._optimiser = Optimiser(network, config)
         self.average = Average(network, config.ema) if config.ema else None
@@ -142,7 +142,10 @@ class Stepper:
 
     def _taken(self, rows: Rows, loss: float, norm: float) -> bool:
         """Take the step, unless the guard says otherwise."""
-        verdict = self.guard.judge(loss, norm, self._moved) if self.guard else Verdict.TAKE
+        verdict = Verdict.TAKE
+        if self.guard:
+            avoidable = loss - self._gradients.least(rows, self.step)
+            verdict = self.guard.judge(avoidable, norm, self._moved)
         if verdict is Verdict.TAKE:
             self.schedule.steps = self.place.total
             at = min(self.place.at, self.place.total - 1)

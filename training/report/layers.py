@@ -17,8 +17,11 @@ from training.predictor import Predictor
 from training.report.answers import model_inputs
 from training.statistics import flat_channels, norms
 
-MOST_ROWS = 2048
-"""Rows that pass through the network to see which units never answer."""
+MOST_ROWS = 32_768
+"""Rows that pass through the network to see which units never answer: some do for a few rows alone, as in a
+column of which hardly any differ from 0."""
+
+AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,9 @@ def activities(predictor: Predictor, codebook: Codebook, split: Split) -> tuple[
     rows = split.rows(np.random.default_rng(0).permutation(len(split))[:MOST_ROWS])
     relus = {name: layer for name, layer in predictor.network.named_modules() if isinstance(layer, nn.ReLU)}
     with _watched(relus) as highest:
-        predictor(*model_inputs(predictor, codebook, rows.numeric, rows.categorical))
+        for start in range(0, len(rows), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            predictor(*model_inputs(predictor, codebook, rows.numeric[some], rows.categorical[some]))
     return tuple(
         Activity(name, most.numel(), int((most <= 0).sum()), len(rows)) for name, most in highest.items()
     )
@@ -79,7 +84,8 @@ def _watched(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
 
     def watch(name: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def look(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            highest[name] = output.amax(dim=0)
+            most = output.amax(dim=0)
+            highest[name] = torch.maximum(highest[name], most) if name in highest else most
 
         return layer.register_forward_hook(look)
 

@@ -16,6 +16,7 @@ from tests.training.test_records import config, table
 from training.codebook import Codebook
 from training.data import load
 from training.pipeline import train
+from training.report import layers
 from training.report.answers import MOST_CLASSES, Answers, Confusion, Reliability
 from training.report.importance import Share, importance
 from training.report.layers import activities, statistics
@@ -108,3 +109,22 @@ def test_statistics_are_those_of_the_network_and_dead_units_are_seen() -> None:
     assert found["norm1"].scale[3] == 0
     assert active[0].dead >= before[0].dead + 1
     assert active[0].units == 16
+
+
+def test_a_unit_that_answers_for_one_row_alone_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "AT_ONCE", 10)
+    splits, trained = runs.trained("wine")
+    predictor = trained.predictor.with_network(copy.deepcopy(trained.predictor.network))
+    norm, seen = norms(predictor.network)["norm1"], list[torch.Tensor]()
+    handle = norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output[:, 3]))
+    activities(predictor, Codebook(()), splits.train)
+    handle.remove()
+    second, first = torch.cat(seen).sort().values[-2:]
+    dead = []
+    with torch.no_grad():
+        norm.bias[3] -= (first + second) / 2
+        dead.append(activities(predictor, Codebook(()), splits.train)[0])
+        norm.bias[3] -= first - second
+        dead.append(activities(predictor, Codebook(()), splits.train)[0])
+    assert dead[1].dead == dead[0].dead + 1
+    assert dead[0].rows == len(splits.train) > 100

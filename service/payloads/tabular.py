@@ -129,7 +129,8 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
         header = csv_text.header(lines)
     if signature.named:
         # polars would rename the second one.
-        _check_doubles([name for name in map(str.strip, header) if name in signature.feature_set])
+        header = _names(header, signature)
+        _check_doubles([name for name in header if name in signature.feature_set])
     with _refusing(csv_text.malformed):
         frame = pl.read_csv(path, infer_schema=False)
     if signature.named and frame.width == len(header):
@@ -140,15 +141,19 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
     return frame
 
 
-def _named(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
-    """Under the names that the file gives, and that training gives columns without one.
+def _names(header: Sequence[str], signature: Signature) -> list[str]:
+    """As training reads them: without blanks around them, unless a feature has some, and none is empty."""
+    known = signature.feature_set
+    return [
+        name if name in known else name.strip() or f"unnamed_{place}" for place, name in enumerate(header)
+    ]
 
-    polars leaves quotes within a name doubled.
-    """
-    given = [name.strip() or f"unnamed_{place}" for place, name in enumerate(header)]
-    times = Counter(given)
+
+def _named(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
+    """Under the names that the file gives; polars leaves quotes within one doubled."""
+    times = Counter(header)
     # A feature stands once; of other columns that stand twice nobody asks for the name.
-    names = [name if times[name] == 1 else f"{place} of the file" for place, name in enumerate(given)]
+    names = [name if times[name] == 1 else f"{place} of the file" for place, name in enumerate(header)]
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 

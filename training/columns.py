@@ -83,7 +83,7 @@ def _remarks(name: str, remark: Remark) -> tuple[Finding, ...]:
     if remark.note:
         found.append(Finding(name, "text", remark.note))
     if not remark.writing.plain:
-        found.append(Finding(name, "text", f"{remark.writing}; the model takes plain numbers"))
+        found.append(Finding(name, "text", f"{remark.writing}; records take plain numbers"))
     return tuple(found)
 
 

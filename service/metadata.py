@@ -24,6 +24,15 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True)
 
 
+class Written(_Record):
+    """How a table writes the numbers of a column."""
+
+    decimal: str = "."
+    thousands: str = ""
+    before: str = ""
+    after: str = ""
+
+
 class Feature(_Record):
     """One column of the input."""
 
@@ -39,6 +48,8 @@ class Feature(_Record):
     """Whether null is accepted."""
     marks: tuple[str, ...] = ()
     """Texts that stand for a missing number in a CSV, as in the table it was trained on."""
+    written: Written | None = None
+    """How the table it was trained on writes its numbers; a CSV may too. None for plain numbers."""
     unit: str | None = None
     """What its numbers count, such as "years"."""
 
@@ -157,6 +168,8 @@ class ModelMetadata(_Record):
     task: Task
     target: str
     features: tuple[Feature, ...]
+    written: Written | None = None
+    """How the table it was trained on writes its numbers; a CSV may too. None for plain numbers."""
     unit: str | None = None
     """What the target's numbers count."""
     classes: tuple[Label, ...] | None = None

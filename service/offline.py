@@ -84,7 +84,10 @@ def _rows(path: Path, signature: Signature) -> Feeds:
     frame = tabular.read_file(path, signature)
     missing = [name for name in signature.features if name not in frame.columns] if signature.named else []
     if missing:
-        raise UnreadableTable(path, f"it lacks the features {', '.join(map(repr, missing[:8]))}")
+        lacking = f"it lacks the features {', '.join(map(repr, missing[:8]))}"
+        alone = frame.width == 1 < len(signature.features)
+        hint = f"; its first line is one field, {frame.columns[0]!r}: expected commas between them"
+        raise UnreadableTable(path, lacking + (hint if alone else ""))
     known = frame.select(signature.features) if signature.named else frame
     tabular.check_names(known.columns, known.width, signature)
     return tabular.rows_of(known, signature, typed=path.suffix == ".parquet")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnsupportedSignature
-from service.metadata import Feature, ModelMetadata
+from service.metadata import Feature, ModelMetadata, Written
 from service.session import TensorSpec
 
 NUMERIC = frozenset({"float16", "float32", "float64", "int8", "int16", "int32", "int64"}) | frozenset(
@@ -44,6 +44,7 @@ class Column(NamedTuple):
             integer stands for its digits.
         trims: whether none of the texts that the model knows has blanks around it; then a CSV may have them.
         marks: texts that stand for a missing number in a CSV.
+        written: how numbers are written in a CSV, where not only plainly.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column(NamedTuple):
     codes: bool = False
     trims: bool = False
     marks: tuple[str, ...] = ()
+    written: Written | None = None
 
 
 class Input(NamedTuple):
@@ -214,7 +216,8 @@ def _described(
 def _column(feature: Feature, dtype: str) -> Column:
     missing = _may_miss(feature, dtype)
     if dtype != TEXT:
-        return Column(feature.name, dtype, missing, marks=feature.marks if missing else ())
+        marks = feature.marks if missing else ()
+        return Column(feature.name, dtype, missing, marks=marks, written=feature.written)
     texts = feature.categories or ()
     trims = bool(texts) and all(text == text.strip() for text in texts)
     return Column(feature.name, dtype, missing, _has_codes(feature), trims)

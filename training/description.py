@@ -23,6 +23,7 @@ from service.metadata import (
     Layer,
     ModelMetadata,
     Provenance,
+    Written,
 )
 from service.outline import outline_of
 from service.session import runtime_version
@@ -146,9 +147,9 @@ def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]
         else:
             values = next(numbers)
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
-            yield Feature(
-                name=column.name, minimum=low, maximum=high, missing=column.missing, marks=column.marks
-            )
+            written = None if column.writing.plain else Written.model_validate(column.writing)
+            seen = {"minimum": low, "maximum": high, "missing": column.missing}
+            yield Feature(name=column.name, **seen, marks=column.marks, written=written)
 
 
 def _image(size: tuple[int, int] | None) -> Image | None:

@@ -23,12 +23,15 @@ def numbers(table: Table, name: str) -> NDArray[np.float32]:
     """A column of numbers, NaN where one is missing. Shape: (rows,).
 
     Raises:
-        DataError: a value is text, infinite, or outside the range of float32.
+        DataError: a value is text, a date, infinite, or outside the range of float32.
     """
     column = table.frame[name]
     source, wanted = table.source, "every feature a finite number"
     if column.dtype == pl.Boolean or column.null_count() == len(column):
         column = column.cast(pl.Float64, strict=False)
+    if column.dtype.is_temporal():
+        advice = "make numbers of them, such as days, or leave the column out"
+        raise DataError(f"{source}: column {name!r} holds dates or times; {advice}")
     if not column.dtype.is_numeric():
         parsed = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else None
         faulty = column.is_not_null() & (parsed.is_null() if parsed is not None else True)

@@ -34,7 +34,7 @@ def sentinel(known: pl.Series) -> Sentinel | None:
     """
     if known.is_empty() or not known.is_finite().all():
         return None
-    for end in (float(known.min()), float(known.max())):  # type: ignore[arg-type]
+    for end in _ends(known):
         text = f"{end:.0f}"
         others = known.filter(known != end) if _NINES.fullmatch(text) and float(text) == end else known
         rows = len(known) - len(others)
@@ -43,12 +43,16 @@ def sentinel(known: pl.Series) -> Sentinel | None:
     return None
 
 
+def _ends(known: pl.Series) -> tuple[float, float]:
+    return float(known.min()), float(known.max())  # type: ignore[arg-type]
+
+
 def _far(end: float, others: pl.Series) -> bool:
-    low, high = float(others.min()), float(others.max())  # type: ignore[arg-type]
+    low, high = _ends(others)
     return max(low - end, end - high) > GAP * (high - low) and high > low
 
 
 def long_tail(known: pl.Series) -> bool:
     """Whether positive numbers have a mean far above their median."""
     median = float(known.median() or 0)  # type: ignore[arg-type]
-    return float(known.min()) > 0 and float(known.mean()) > TAIL * median  # type: ignore[arg-type]
+    return _ends(known)[0] > 0 and float(known.mean()) > TAIL * median  # type: ignore[arg-type]

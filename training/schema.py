@@ -14,6 +14,7 @@ from training.errors import DataError
 from training.leaks import duplicates, leaks, one_to_one
 from training.profiles import Profile, Stored
 from training.tables import Remark, Table, listing
+from training.tables.writing import PLAIN, Writing
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Column:
         categories: the texts of the training rows, sorted; () for a number.
         missing: whether null may come. A number: some row of the run lacks it; a category: always.
         marks: texts that meant "missing" in this column of the table.
+        writing: how the table wrote its numbers.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Column:
     categories: tuple[str, ...] = ()
     missing: bool = False
     marks: tuple[str, ...] = ()
+    writing: Writing = PLAIN
 
 
 Kind = Literal["numeric", "categorical", "dropped", "target", "weight"]

@@ -14,6 +14,7 @@ from service.errors import TooManyNumbers
 from service.payloads import matrix, rules
 from service.payloads.values import show
 from service.signature import BOOL, FLOATS, TEXT, Array, Column, Signature
+from service.writing import Writing
 
 _WHOLE = r"^(-?\d+)\.0+$"
 """A whole number as pandas writes it beside a missing one."""
@@ -64,7 +65,10 @@ def _plain(series: pl.Series, column: Column) -> pl.Series:
     """The fields of a CSV without what stands for nothing: blanks, marks, and the point of a whole code."""
     if column.marks:
         given = series.str.strip_chars(" \t")
-        return pl.select(pl.when(~given.is_in(column.marks)).then(series).alias(series.name)).to_series()
+        series = pl.select(pl.when(~given.is_in(column.marks)).then(series).alias(series.name)).to_series()
+    if column.written is not None:
+        numbers = Writing(**dict(column.written)).numbers(series)
+        return numbers if numbers.null_count() == series.null_count() else series
     if column.trims:
         series = series.str.strip_chars()
     return series.str.replace(_WHOLE, "$1") if column.codes else series

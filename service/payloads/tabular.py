@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -128,27 +129,31 @@ def read_file(path: Path, signature: Signature) -> pl.DataFrame:
         header = csv_text.header(lines)
     if signature.named:
         # polars would rename the second one.
+        header = _names(header, signature)
         _check_doubles([name for name in header if name in signature.feature_set])
     with _refusing(csv_text.malformed):
         frame = pl.read_csv(path, infer_schema=False)
     if signature.named and frame.width == len(header):
-        frame = _named(frame, header, signature)
+        frame = _named(frame, header)
     if frame.width > 1 and frame[:, -1].null_count():
         with _text(path) as lines:
             csv_text.check_widths(lines, len(csv_text.header(lines)))
     return frame
 
 
-def _named(frame: pl.DataFrame, header: Sequence[str], signature: Signature) -> pl.DataFrame:
-    """Under the names that the file gives the features, and that training gives columns without one.
+def _names(header: Sequence[str], signature: Signature) -> list[str]:
+    """As training reads them: without blanks around them, unless a feature has some, and none is empty."""
+    known = signature.feature_set
+    return [
+        name if name in known else name.strip() or f"unnamed_{place}" for place, name in enumerate(header)
+    ]
 
-    polars leaves quotes within a name doubled.
-    """
-    given = [name.strip() or f"unnamed_{place}" for place, name in enumerate(header)]
-    known = [name if name in signature.feature_set else None for name in given]
-    if len(set(known) - {None}) < sum(name is not None for name in known):
-        return frame
-    names = [name or f"{place} of the file" for place, name in enumerate(known)]
+
+def _named(frame: pl.DataFrame, header: Sequence[str]) -> pl.DataFrame:
+    """Under the names that the file gives; polars leaves quotes within one doubled."""
+    times = Counter(header)
+    # A feature stands once; of other columns that stand twice nobody asks for the name.
+    names = [name if times[name] == 1 else f"{place} of the file" for place, name in enumerate(header)]
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
@@ -250,6 +255,8 @@ def _check_extent(extent: Extent, signature: Signature, most_rows: int | None) -
 def _refusing(refusal: Callable[[str], RequestError]) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise refusal(f"its byte {error.start} is not UTF-8") from None
     except _DAMAGE as error:
         text = str(error).strip()
         # Some of its messages hold paths and lines of its source.

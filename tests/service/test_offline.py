@@ -59,7 +59,8 @@ def test_npz_parquet_and_csv_give_the_same_bits(bare: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("f0\n1\n", "it lacks the features 'f1'"),
+        ("f0,a\n1,2\n", "it lacks the features 'f1'$"),
+        ("f0;f1\n1;2\n", "it lacks .*; its first line is one field, 'f0;f1': expected commas between them"),
         ("f0,f1\n", "has no rows"),
         ("f0,f1\n1,2\n3,x\n", 'row 1, feature "f1": expected a number, got the string "x"'),
         ("f0,f1\n1,2\n3,\n", 'row 1, feature "f1": expected a number, got null'),
@@ -79,6 +80,14 @@ def test_columns_beside_the_features_may_be_doubled_and_the_file_packed(named: P
     packed = tmp_path / "rows.csv.gz"
     packed.write_bytes(gzip.compress(b"id,f1,id,f0\n1,0,1,1\n"))
     assert predict_file(named, packed).frame()["prediction"].to_list() == ["no"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_in_another_encoding_is_told_so(named: Path, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("f0,f1,größe\n1,2,3\n".encode(encoding))
+    with pytest.raises(UnreadableTable, match=r"the body is not CSV: its byte \d+ is not UTF-8$"):
+        predict_file(named, path)
 
 
 def test_names_with_quotes_and_columns_without_one_are_found(tmp_path: Path) -> None:

@@ -278,3 +278,15 @@ def test_the_code_of_the_guide_runs_as_written(
     exec(code, {})  # noqa: S102 - the guide's own lines
     assert "hidden" in capsys.readouterr().out
     assert Session(tmp_path / "models" / "iris" / "1" / "model.onnx").inputs[0].name == "features"
+
+
+def test_integers_beyond_64_bits_are_numbers() -> None:
+    X = np.array([[2**70 * (i % 5), i % 2] for i in range(40)], object)
+    model = MLPRegressor(**SMALL).fit(X, np.arange(40) % 5 / 7)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_a_column_of_dates_is_refused_with_what_to_do() -> None:
+    X = frame().with_columns(pl.Series("when", range(ROWS)).cast(pl.Date))
+    with pytest.raises(DataError, match="'when' holds dates or times; make numbers of them, such as days"):
+        MLPClassifier(**SMALL).fit(X, labels(X))

@@ -10,11 +10,13 @@ import onnx
 import pytest
 
 from service.metadata import Certificate
+from service.offline import predict_file
 from service.session import Session, TensorSpec
 from training import certify, pipeline
 from training.config import DataConfig, EncodingKind, RunConfig
 from training.data import load
 from training.folding import Reason, fold_onnx
+from training.tables import read_table
 
 COLOURS = ("blue", "green", "red")
 
@@ -148,3 +150,23 @@ def test_folding_the_file_again_leaves_it_as_it_is(usual: pipeline.Outcome, tmp_
     onnx.save(again.model, tmp_path / "again.onnx")
     one, two = (Session(path).run(rows)[0] for path in (usual.path, tmp_path / "again.onnx"))
     assert np.abs(one - two).max() < 1e-6
+
+
+def test_the_file_that_was_trained_on_is_predicted_as_the_values_that_were_read(tmp_path: Path) -> None:
+    draws, path = np.random.default_rng(0), tmp_path / "rows.csv"
+    lines = ['"a ""price""", , wood, kind, y']
+    for row in range(120):
+        price = f'"${draws.gamma(2, 900):,.2f}"' if row % 9 else "NA"
+        wood = ("oak", "elm", "?")[row % 3]
+        lines.append(f"{price}, {draws.normal():.3f}, {wood}, {row % 4}.0, {draws.normal():.3f}")
+    path.write_text("\n".join(lines) + "\n")
+    outcome = pipeline.run(config(path, tmp_path / "models"))
+    assert [feature.name for feature in outcome.metadata.features] == [
+        'a "price"',
+        "unnamed_1",
+        "wood",
+        "kind",
+    ]
+    read_table(path, "y").frame.write_parquet(tmp_path / "rows.parquet")
+    raw, read = (predict_file(outcome.path, tmp_path / f"rows.{kind}").outputs for kind in ("csv", "parquet"))
+    assert raw.tobytes() == read.tobytes()

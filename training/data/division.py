@@ -98,7 +98,7 @@ def _column(role: Role, tables: Sequence[Table], train: Rows) -> Column:
     if role.kind == "categorical":
         return Column(role.name, "categorical", categories(tables[0].frame[role.name], train), True, marks)
     missing = any(table.frame[role.name].null_count() > 0 for table in tables)
-    return Column(role.name, "numeric", (), missing, marks)
+    return Column(role.name, "numeric", (), missing, marks, tables[0].remark(role.name).writing)
 
 
 def _scaled(given: Labelled, train: Rows) -> NDArray[np.float32] | None:

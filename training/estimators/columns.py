@@ -121,9 +121,12 @@ def _of_objects(name: str, values: list[Any], dtype: Any = None) -> pl.Series:
     """Python's values: numbers where all are, else texts."""
     known = [None if isinstance(value, float) and np.isnan(value) else value for value in values]
     try:
-        return pl.Series(name, known, dtype)
+        series = pl.Series(name, known, dtype)
     except (TypeError, pl.exceptions.PolarsError):
         pass
+    else:
+        # NumPy has no such integers.
+        return series.cast(pl.Float64) if series.dtype in (pl.Int128, pl.UInt128) else series
     if all(value is None or isinstance(value, int | float | np.number) for value in known):
         return pl.Series(name, [None if value is None else float(value) for value in known])
     return pl.Series(name, [None if value is None else str(value) for value in known])

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import FoldserveError, InvalidRows, MalformedBody, TooManyNumbers, TooManyRows
+from service.metadata import Written
 from service.payloads import columns, tabular
 from service.signature import Column, Input, Signature
 from tests.service.payloads.tables import MOST, decode, json_rows, outcome, signature, write
@@ -355,6 +356,16 @@ def test_a_csv_may_mark_what_is_missing_and_pad_its_fields_as_the_table_did_that
         values_of(numbers, number._replace(marks=()))
     with pytest.raises(InvalidRows, match="expected a number"):
         values_of(numbers, number, typed=True)
+
+
+def test_a_csv_may_write_numbers_as_the_table_did_that_was_trained_on() -> None:
+    money = Column("n", "float32", missing=True, marks=("free",), written=Written(thousands=",", before="$"))
+    given = pl.Series(["$1,234.50", "-$7", "8.25", "free"])
+    assert values_of(given, money).tolist()[:3] == [1234.5, -7.0, 8.25]
+    with pytest.raises(InvalidRows, match=r'expected a number, got the string "1.234,5"'):
+        values_of(pl.Series(["1.234,5"]), money)
+    with pytest.raises(InvalidRows, match="expected a number"):
+        values_of(given, money, typed=True)
 
 
 def values_of(series: pl.Series, column: Column, *, typed: bool = False) -> Any:

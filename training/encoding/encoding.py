@@ -7,8 +7,8 @@
     bins-relu    nothing   piecewise linear, places       a linear layer and ReLU per feature
     periodic     mean      smooth clip of the scaled      sines and cosines, then as bins-relu
 
-"Nothing" is the first edge: none of the column's bins is filled, and the flag says why. "Places" are waves over
-the plane of two columns that tell more together than apart; most tables have no such pair.
+"Nothing" is the first edge: none of the column's bins is filled, and the flag says why. "Places" are waves
+over the plane of two columns that tell more together than apart; most tables have no such pair.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Encoding:
     @property
     def encoded_width(self) -> int:
         """The columns that `encode` gives."""
-        wider = isinstance(self.encode, PiecewiseLinear | WithPlaces)
-        return self.encode.width if wider else self.fill.width
+        encode = self.encode
+        return encode.width if isinstance(encode, PiecewiseLinear | WithPlaces) else self.fill.width
 
 
 def fit_encoding(

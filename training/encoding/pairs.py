@@ -89,7 +89,8 @@ class _Trial:
             yield self._together(pair) - max(self._apart(pair), *(alone[place] for place in pair), 0.0), pair
 
     def _apart(self, places: Sequence[int]) -> float:
-        filled = np.column_stack([np.ones(2 * self._half), *(_filled(self._ranks[p]) for p in places)])
+        each = [_filled(self._ranks[place]) for place in places]
+        filled = np.hstack([np.ones((len(each[0]), 1)), *each])
         known, sought = filled[: self._half], filled[self._half :]
         square = known.T @ known + RIDGE * self._half * np.eye(known.shape[1])
         return self._explained(sought @ np.linalg.solve(square, known.T @ self._known))
@@ -110,15 +111,16 @@ class _Trial:
 
 
 def _indicators(y: NDArray[Any]) -> Matrix:
-    return (y[:, None] == np.unique(y)).astype(np.float64)
+    of_class: Matrix = (y[:, None] == np.unique(y)).astype(np.float64)
+    return of_class
 
 
 def _ranks(column: NDArray[np.float32]) -> Matrix:
     """From 0 to 1; equal values have one rank, and a missing value the middle one."""
     known = np.where(np.isnan(column), np.nanmedian(column), column)
     _, place, counts = np.unique(known, return_inverse=True, return_counts=True)
-    before = np.cumsum(counts) - counts / 2
-    return (before / len(column))[place]
+    each: Matrix = ((np.cumsum(counts) - counts / 2) / len(column))[place]
+    return each
 
 
 def _filled(ranks: Matrix) -> Matrix:

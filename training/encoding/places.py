@@ -52,7 +52,7 @@ class Places(nn.Module):
         self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("centre", _float32(scales.centre[columns]))
         self.register_buffer("scale", _float32(scales.scale[columns]))
-        self.register_buffer("angular", torch.block_diag(*each))
+        self.register_buffer("angular", torch.block_diag(*each))  # type: ignore[no-untyped-call]
         quarters = torch.tensor([0.0, math.pi / 2]).repeat_interleave(FREQUENCIES)
         self.register_buffer("phase", quarters.repeat(len(pairs)))
 

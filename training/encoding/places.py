@@ -41,25 +41,30 @@ class Places(nn.Module):
     columns: Tensor
     centre: Tensor
     scale: Tensor
+    place: Tensor
     angular: Tensor
     phase: Tensor
 
     def __init__(self, pairs: Sequence[tuple[int, int]], scales: Scales, generator: torch.Generator) -> None:
         super().__init__()
         columns = [column for pair in pairs for column in pair]
-        each = [_drawn(generator) for _ in pairs]
         self.width = 2 * FREQUENCIES * len(pairs)
         self.register_buffer("columns", torch.tensor(columns))
         self.register_buffer("centre", _float32(scales.centre[columns]))
         self.register_buffer("scale", _float32(scales.scale[columns]))
-        self.register_buffer("angular", torch.block_diag(*each))  # type: ignore[no-untyped-call]
+        firsts = 2 * torch.arange(len(pairs)).repeat_interleave(2 * FREQUENCIES)
+        self.register_buffer("place", torch.stack([firsts, firsts + 1]))
+        self.register_buffer("angular", torch.cat([_drawn(generator) for _ in pairs], dim=1))
         quarters = torch.tensor([0.0, math.pi / 2]).repeat_interleave(FREQUENCIES)
         self.register_buffer("phase", quarters.repeat(len(pairs)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode."""
+        """Encode. Products one by one: a Gemm in the file is a linear layer of the network."""
         z = x.index_select(1, self.columns).sub(self.centre).div(self.scale).clamp(-LIMIT, LIMIT)
-        return torch.addmm(self.phase, z, self.angular).sin() + 1.0
+        one, other = (
+            z.index_select(1, place) * way for place, way in zip(self.place, self.angular, strict=True)
+        )
+        return (one + other + self.phase).sin() + 1.0
 
 
 class WithPlaces(nn.Module):

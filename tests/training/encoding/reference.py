@@ -117,7 +117,7 @@ def waves(places: Places, numbers: Matrix) -> Matrix:
     z = ((numbers[:, places.columns.numpy()] - centre) / scale).clip(-4, 4)
     each = []
     for pair in range(len(centre) // 2):
-        way = angular[2 * pair : 2 * pair + 2, 128 * pair : 128 * pair + 64]
+        way = angular[:, 128 * pair : 128 * pair + 64]
         phase = z[:, 2 * pair, None] * way[0] + z[:, 2 * pair + 1, None] * way[1]
         each += [1 + np.sin(phase), 1 + np.cos(phase)]
     return np.hstack(each)

@@ -419,3 +419,4 @@ def test_members_have_waves_of_their_own_over_places_and_the_file_holds_them(fol
     assert len(set(waves)) == 3  # of each member, and both the columns that they are of
     assert outcome.metadata.certificate is not None
     assert outcome.metadata.hyperparameters["pairs"] == 2
+    assert outcome.metadata.hyperparameters["places"] == "longitude × latitude"

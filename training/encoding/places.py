@@ -31,8 +31,11 @@ LIMIT = 4.0
 class Places(nn.Module):
     """The waves of each pair of columns.
 
+    Attributes:
+        pairs: the columns that are places together.
+        width: the columns that it gives.
+
     Args:
-        pairs: of the columns that are places together.
         scales: of all columns, robust ones.
 
     Shape: (batch, at least the columns) → (batch, width).
@@ -47,6 +50,7 @@ class Places(nn.Module):
 
     def __init__(self, pairs: Sequence[tuple[int, int]], scales: Scales, generator: torch.Generator) -> None:
         super().__init__()
+        self.pairs = tuple(pairs)
         columns = [column for pair in pairs for column in pair]
         self.width = 2 * FREQUENCIES * len(pairs)
         self.register_buffer("columns", torch.tensor(columns))
@@ -61,9 +65,8 @@ class Places(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Encode. Products one by one: a Gemm in the file is a linear layer of the network."""
         z = x.index_select(1, self.columns).sub(self.centre).div(self.scale).clamp(-LIMIT, LIMIT)
-        one, other = (
-            z.index_select(1, place) * way for place, way in zip(self.place, self.angular, strict=True)
-        )
+        one = z.index_select(1, self.place[0]) * self.angular[0]
+        other = z.index_select(1, self.place[1]) * self.angular[1]
         return (one + other + self.phase).sin() + 1.0
 
 

@@ -22,7 +22,7 @@ from training.encoding.scales import Scales
 FREQUENCIES = 64
 """Of each pair; each gives two columns."""
 
-SLOWEST, FASTEST = 0.5, 16.0
+SLOWEST, FASTEST = 0.5, 32.0
 """Waves per unit of z."""
 
 LIMIT = 4.0

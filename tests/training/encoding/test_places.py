@@ -26,7 +26,7 @@ def test_waves_go_in_all_directions_and_have_all_lengths() -> None:
     lengths = np.hypot(x, y)
     assert lengths.min() >= 0.999 * SLOWEST
     assert lengths.max() <= 1.001 * FASTEST
-    assert 1.5 < np.median(lengths) < 5
+    assert 2 < np.median(lengths) < 8
     assert {(bool(a), bool(b)) for a, b in zip(x > 0, y > 0, strict=True)} == {
         (a, b) for a in (0, 1) for b in (0, 1)
     }

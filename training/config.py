@@ -86,6 +86,8 @@ class ModelConfig:
     Attributes:
         encoding: how numbers become inputs of the first linear layer.
         bins: of each of the two kinds that a piecewise linear encoding unites, by quantiles and by a tree.
+        pairs: how many pairs of columns may be encoded as places on a plane, beside bins; which columns are
+            such pairs the training rows tell.
         encoding_rate: times the learning rate, of what the encoding learns.
         hidden: the width of each hidden layer; with `residual` that inside each step, the first the
             shortcut's too.
@@ -101,6 +103,7 @@ class ModelConfig:
 
     encoding: EncodingKind = "standard"
     bins: int = 64
+    pairs: int = 0
     encoding_rate: float = 5.0
     hidden: tuple[int, ...] = (256, 128)
     activation: Activation = "relu"
@@ -121,6 +124,7 @@ class ModelConfig:
         _check(self.epsilon > 0, f"--epsilon is {self.epsilon}, expected a positive number")
         _check(0 <= self.dropout < 1, f"--dropout is {self.dropout}, expected at least 0 and below 1")
         _check(2 <= self.bins <= 4096, f"--bins is {self.bins}, expected 2 to 4096")
+        _check(self.pairs >= 0, f"--pairs is {self.pairs}, expected at least 0")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ MANY = 64_000
 MIXED = 20_000
 """Training rows of a regression up to which mixing rows helps."""
 
+PAIRS = 2
+"""How many pairs of columns may be places on a plane: where a trip begins and where it ends."""
+
 FEWEST_STEPS = {"classification": 1500, "regression": 3000}
 """Small tables get as many epochs as make about so many steps."""
 
@@ -74,6 +77,7 @@ class _Table:
         """The network."""
         return {
             "encoding": "standard" if self._wide else "bins-relu",
+            "pairs": 0 if self._wide else PAIRS,
             "encoding_rate": 10.0 if self._few_classes else 5.0,
             "hidden": (512, 512, 512) if self._wide or self._many else (384, 384),
             "dropout": 0.3 if self._wide or self._few_classes else 0.1,

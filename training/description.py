@@ -88,12 +88,14 @@ def describe(
     metrics: dict[str, float],
     sealed: Sealed,
     before: tuple[Layer, ...] | None = None,
+    places: Sequence[tuple[int, int]] = (),
 ) -> ModelMetadata:
     """The metadata of a certified model.
 
     Args:
         fits: of each member.
         before: the graph before it was folded.
+        places: the pairs of numeric columns that are seen as places.
     """
     model, loop = recipe.model, recipe.loop
     return ModelMetadata(
@@ -106,6 +108,7 @@ def describe(
         hyperparameters={
             **_plain(asdict(model), ("hidden",)),
             "hidden": ",".join(map(str, model.hidden)),
+            **_named(places, subject.features),
             "batch_size": loop.batch_size_for(subject.rows_of_each),
             **({"ensemble": len(fits)} if len(fits) > 1 else {}),
             **({"member_rows": subject.rows_of_each} if subject.rows_of_each < subject.rows else {}),
@@ -154,6 +157,13 @@ def _features(splits: Splits, numeric: NDArray[np.float32]) -> Iterator[Feature]
 
 def _image(size: tuple[int, int] | None) -> Image | None:
     return None if size is None else Image(width=size[0], height=size[1])
+
+
+def _named(places: Sequence[tuple[int, int]], features: Sequence[Feature]) -> dict[str, str]:
+    """Which columns are places, where some are."""
+    names = [feature.name for feature in features if feature.kind == "numeric"]
+    told = ", ".join(f"{names[one]} × {names[other]}" for one, other in places)
+    return {"places": told} if told else {}
 
 
 def _each(values: Iterable[int]) -> int | str:

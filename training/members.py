@@ -49,13 +49,13 @@ def train_members(
     """
     last: Splits | None = None
     for number, splits in enumerate(each):
-        if splits is not last:
-            preparation, last = Preparation.of(splits, recipe), splits
-            rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
         seed = member_seed(config.seed, number)
+        loop = replace(recipe.loop, seed=seed)
+        if splits is not last:
+            preparation, last = Preparation.of(splits, replace(recipe, loop=loop)), splits
+            rows, held = (preparation.rows(split, splits) for split in (splits.train, splits.validation))
         network = preparation.network(recipe.model, splits, seed)
         told, file = _told_of(number, len(each), observe), checkpoint and _file(checkpoint, number)
-        loop = replace(recipe.loop, seed=seed)
         result = fit(*(network, rows, held, splits.task, loop, told, file), resume=config.resume)
         yield Member(network, result, splits, preparation)
 

@@ -15,6 +15,9 @@ Encoding = Annotated[
     typer.Option(help="of numbers: auto, standard, robust, bins, bins-relu or periodic [auto]"),
 ]
 Bins = Annotated[int | None, typer.Option(help="bins by quantiles and by a tree, of each column [64]")]
+Pairs = Annotated[
+    int | None, typer.Option(help="of columns that may be places, as latitude and longitude are [2]")
+]
 EncodingRate = Annotated[
     float | None, typer.Option(help="times the rate, of what the encoding learns [5, or 10]")
 ]
@@ -40,6 +43,7 @@ Calibrate = Annotated[bool, typer.Option(help="choose a temperature of the logit
 FLAGS: Flags = {
     "encoding": (Encoding, None),
     "bins": (Bins, None),
+    "pairs": (Pairs, None),
     "encoding_rate": (EncodingRate, None),
     "hidden": (Hidden, None),
     "activation": (Activation, None),

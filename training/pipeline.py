@@ -23,7 +23,7 @@ from training.held_out import HeldOut
 from training.loop import FitResult, Observer, RateCurve, find_range
 from training.members import discard, train_members
 from training.parts import parts
-from training.predictor import Predictor, output_task
+from training.predictor import Predictor, output_task, places_of
 from training.preparation import Preparation
 from training.publication import Workshop
 from training.report import write_report
@@ -134,7 +134,9 @@ def write(trained: Trained, subject: Subject, held_out: HeldOut, file: Path, scr
     truth = _truth(trained.predictor, held_out, scratch)
     before = outline_before(scratch)
     sealed = fold_and_certify(trained.predictor, truth, scratch)
-    metadata = describe(trained.recipe, subject, trained.fits, trained.metrics, sealed, before)
+    metadata = describe(
+        trained.recipe, subject, trained.fits, trained.metrics, sealed, before, places_of(trained.predictor)
+    )
     onnx.save(with_metadata(sealed.model, metadata), file)
     return metadata
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import Task
-from training.encoding import Encoding, served
+from training.encoding import Encoding, Places, served
 from training.ensemble import Encoders, Ensemble, members
 from training.model import Categories, Network, Standardiser
 
@@ -141,6 +141,12 @@ def no_numbers(places: Tensor) -> Tensor:
     Shape: (batch, categorical) → (batch, 1), as places are never negative.
     """
     return (places[:, :1] < 0).float()
+
+
+def places_of(predictor: Predictor) -> tuple[tuple[int, int], ...]:
+    """The pairs of numeric columns that it, or some member, sees as places."""
+    each = (part.pairs for part in predictor.modules() if isinstance(part, Places))
+    return tuple(dict.fromkeys(pair for pairs in each for pair in pairs))
 
 
 def head_of(network: Network) -> nn.Linear:

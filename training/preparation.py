@@ -120,6 +120,7 @@ def _encoding(splits: Splits, y: NDArray[Any], recipe: Recipe) -> Encoding:
         splits.task,
         generator(recipe.loop.seed, "encoding"),
         bins=config.bins,
+        most_pairs=config.pairs,
     )
     if not any(column.missing for column in splits.numeric_columns):
         encoding = replace(encoding, fill=Fill(encoding.fill.values.numpy(), accepts_missing=False))

@@ -41,6 +41,12 @@ def test_no_table_gets_more_than_200_epochs() -> None:
     assert of(50).loop.epochs == 200
 
 
+def test_places_are_looked_for_unless_the_table_is_wide_or_somebody_says_how_many() -> None:
+    assert of(5000).model.pairs == of(MANY).model.pairs == 2
+    assert of(5000, WIDE + 1).model.pairs == 0
+    assert of(5000, pairs=0).model.pairs == 0
+
+
 @pytest.mark.parametrize(
     ("rows", "numbers", "residual"), [(1000, 3, True), (1000, WIDE + 1, False), (MANY, 3, False)]
 )

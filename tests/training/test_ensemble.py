@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import polars as pl
 import pytest
 import torch
 from rich.console import Console
@@ -22,6 +23,7 @@ from torch import nn
 from service.metadata import Certificate
 from service.session import Session
 from tests.training import runs
+from tests.training.encoding.reference import regions
 from tests.training.ensembles import EPOCHS, MEMBERS, ensemble
 from tests.training.test_certify import change
 from tests.training.test_records import table
@@ -29,6 +31,7 @@ from training import calibration, certify, pipeline
 from training.config import RunConfig
 from training.data import load
 from training.encoding import PerFeature, begun
+from training.encoding.places import FREQUENCIES
 from training.ensemble import Ensemble, members
 from training.errors import CertificateError, ConfigError
 from training.features import UNKNOWN
@@ -403,3 +406,17 @@ def test_progress_shows_which_member_trains() -> None:
 def test_an_ensemble_of_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="--ensemble is 0, expected at least 1"):
         replace(runs.config(), ensemble=0)
+
+
+def test_members_have_waves_of_their_own_over_places_and_the_file_holds_them(folder: Path) -> None:
+    numbers, y = regions()
+    frame = pl.DataFrame({"a": numbers[:, 0], "longitude": numbers[:, 1], "latitude": numbers[:, 2], "y": y})
+    frame.write_csv(folder / "places.csv")
+    config = ensemble(folder / "places.csv", folder, members=2, bins=8, encoding="bins-relu")
+    outcome = pipeline.run(replace(config, loop={"epochs": 2}, report=False))
+    graph = onnx.load(outcome.path).graph
+    waves = [tensor.raw_data for tensor in graph.initializer if list(tensor.dims) == [2, 2 * FREQUENCIES]]
+    assert len(set(waves)) == 3  # of each member, and both the columns that they are of
+    assert outcome.metadata.certificate is not None
+    assert outcome.metadata.hyperparameters["pairs"] == 2
+    assert outcome.metadata.hyperparameters["places"] == "longitude × latitude"

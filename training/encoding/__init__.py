@@ -1,8 +1,8 @@
 """How columns of numbers become inputs of the first linear layer.
 
-scales, edges                        what is measured on the training rows, in NumPy
+scales, edges, pairs                 what is measured on the training rows, in NumPy
 fill                                 missing numbers: a value, and a flag
-piecewise, robust                    what is computed without parameters
+piecewise, robust, places            what is computed without parameters
 per_feature, periodic                what learns
 encoding                             all of it for one way of encoding
 """
@@ -13,6 +13,7 @@ from training.encoding.fill import Fill
 from training.encoding.per_feature import PerFeature
 from training.encoding.periodic import Periodic
 from training.encoding.piecewise import PiecewiseLinear
+from training.encoding.places import Places
 from training.encoding.robust import Robust
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PerFeature",
     "Periodic",
     "PiecewiseLinear",
+    "Places",
     "Robust",
     "begun",
     "fit_encoding",

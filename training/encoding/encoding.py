@@ -3,11 +3,12 @@
     kind         fill      encode                         learn
     standard     mean      —                              (x − mean) / deviation, which folds
     robust       median    smooth clip of the scaled      —
-    bins         nothing   piecewise linear               —
-    bins-relu    nothing   piecewise linear               a linear layer and ReLU per feature
+    bins         nothing   piecewise linear, places       —
+    bins-relu    nothing   piecewise linear, places       a linear layer and ReLU per feature
     periodic     mean      smooth clip of the scaled      sines and cosines, then as bins-relu
 
-"Nothing" is the first edge: none of the column's bins is filled, and the flag says why.
+"Nothing" is the first edge: none of the column's bins is filled, and the flag says why. "Places" are waves
+over the plane of two columns that tell more together than apart; most tables have no such pair.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from training.config import EncodingKind as Kind
 from training.config import Task
 from training.encoding.edges import bin_edges
 from training.encoding.fill import Fill
+from training.encoding.pairs import pairs
 from training.encoding.per_feature import PerFeature
 from training.encoding.periodic import Periodic, Waves
 from training.encoding.piecewise import PiecewiseLinear
+from training.encoding.places import Places, WithPlaces
 from training.encoding.robust import Robust
 from training.encoding.scales import robust_scales, standard_scales
 from training.errors import ConfigError
@@ -60,7 +63,8 @@ class Encoding:
     @property
     def encoded_width(self) -> int:
         """The columns that `encode` gives."""
-        return self.encode.width if isinstance(self.encode, PiecewiseLinear) else self.fill.width
+        encode = self.encode
+        return encode.width if isinstance(encode, PiecewiseLinear | WithPlaces) else self.fill.width
 
 
 def fit_encoding(
@@ -71,6 +75,7 @@ def fit_encoding(
     generator: torch.Generator,
     *,
     bins: int = 64,
+    most_pairs: int = 0,
 ) -> Encoding:
     """An encoding that has seen the training rows. A column that never has a value counts as 0.
 
@@ -79,6 +84,7 @@ def fit_encoding(
         y: class indices, or values on any scale.
         generator: draws the weights of what learns.
         bins: leaves of each column's tree, and as many quantile bins.
+        most_pairs: how many pairs of columns may be places, beside bins.
 
     Shape: numeric (rows, columns), y (rows,).
 
@@ -87,7 +93,7 @@ def fit_encoding(
     """
     if bins < 2:
         raise ConfigError(f"--bins is {bins}, expected at least 2")
-    return _WAYS[kind](_TrainingRows(numeric, y, task, generator, bins))
+    return _WAYS[kind](_TrainingRows(numeric, y, task, generator, bins, most_pairs))
 
 
 def served(learn: nn.Module) -> nn.Module:
@@ -122,6 +128,7 @@ class _TrainingRows:
     task: Task
     generator: torch.Generator
     bins: int
+    most_pairs: int
 
     @cached_property
     def flagged(self) -> list[int]:
@@ -164,13 +171,24 @@ def _periodic(rows: _TrainingRows) -> Encoding:
 
 def _bins(rows: _TrainingRows) -> Encoding:
     fill, encode = _binned(rows)
-    return Encoding(fill, encode, nn.Identity(), encode.width)
+    placed = _placed(encode, rows)
+    return Encoding(fill, placed, nn.Identity(), placed.width)
 
 
 def _bins_relu(rows: _TrainingRows) -> Encoding:
     fill, encode = _binned(rows)
-    learn = PerFeature(encode.bins, fill.flags, rows.generator, rate_scale=BINS_RATE)
-    return Encoding(fill, encode, learn, learn.width)
+    placed = _placed(encode, rows)
+    passing = placed.width - sum(encode.bins)
+    learn = PerFeature(encode.bins, passing, rows.generator, rate_scale=BINS_RATE)
+    return Encoding(fill, placed, learn, learn.width)
+
+
+def _placed(encode: PiecewiseLinear, rows: _TrainingRows) -> PiecewiseLinear | WithPlaces:
+    """The bins, and what pairs of columns say as places, where there are such pairs."""
+    found = pairs(rows.numeric, rows.y, rows.task, rows.most_pairs)
+    if not found:
+        return encode
+    return WithPlaces(encode, encode.width, Places(found, robust_scales(rows.values()), rows.generator))
 
 
 def _binned(rows: _TrainingRows) -> tuple[Fill, PiecewiseLinear]:

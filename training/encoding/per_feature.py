@@ -16,7 +16,7 @@ OUTPUTS = 16
 
 
 class PerFeature(nn.Module):
-    """relu(W_j·x_j + b_j) of each feature j; flags pass through.
+    """relu(W_j·x_j + b_j) of each feature j; flags pass through, and other numbers that are never below 0.
 
     While it trains all features are one batched product: each is filled up with zeros to the longest. The
     weights that meet these zeros get no gradient and stay at 0. Weights and biases both start uniformly
@@ -24,6 +24,7 @@ class PerFeature(nn.Module):
 
     Args:
         sizes: how many components each feature has.
+        flags: how many numbers behind them pass.
 
     Shape: (batch, sum of sizes + flags) → (batch, features · outputs + flags); weight is (features, longest,
     outputs), bias (features, 1, outputs).
@@ -86,7 +87,7 @@ class PerFeature(nn.Module):
 
     @torch.no_grad()
     def plain(self) -> nn.Sequential:
-        """The same map as one linear layer, block by block, and ReLU: a flag, 0 or 1, stays what it is."""
+        """The same map as one linear layer, block by block, and ReLU, which what passes is never below."""
         linear: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
             nn.Linear, self.inputs, self.width, device=self.weight.device, dtype=self.weight.dtype
         )

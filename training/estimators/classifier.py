@@ -54,6 +54,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         categorical_features: Any = "from_dtype",
         encoding: EncodingName | None = None,
         bins: int | None = None,
+        pairs: int | None = None,
         encoding_rate: float | None = None,
         hidden: int | Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -89,6 +90,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.categorical_features = categorical_features
         self.encoding = encoding
         self.bins = bins
+        self.pairs = pairs
         self.encoding_rate = encoding_rate
         self.hidden = hidden
         self.activation = activation

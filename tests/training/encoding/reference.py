@@ -10,7 +10,16 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from training.config import Task
-from training.encoding import Encoding, Kind, PerFeature, Periodic, PiecewiseLinear, Robust, fit_encoding
+from training.encoding import (
+    Encoding,
+    Kind,
+    PerFeature,
+    Periodic,
+    PiecewiseLinear,
+    Places,
+    Robust,
+    fit_encoding,
+)
 from training.model import Standardiser
 
 Matrix = NDArray[np.float64]
@@ -88,6 +97,30 @@ def ordinary(rows: int = 60, seed: int = 0) -> NDArray[np.float32]:
     )
     table[:: max(rows // 8, 2), 0] = np.nan
     return table.astype(np.float32)
+
+
+def regions(rows: int = 3000, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A column beside two that are places, and a target that has its own value in each of 6 × 6 regions."""
+    chosen = np.random.default_rng(seed)
+    table = np.column_stack(
+        [chosen.normal(size=rows), chosen.uniform(-124, -114, rows), chosen.uniform(32, 42, rows)]
+    )
+    values = np.random.default_rng(5).normal(size=(6, 6))
+    across, up = (((table[:, j] - low) * 0.6).astype(int).clip(0, 5) for j, low in ((1, -124), (2, 32)))
+    y = values[across, up] + 0.5 * table[:, 0] + 0.1 * chosen.normal(size=rows)
+    return table.astype(np.float32), y.astype(np.float32)
+
+
+def waves(places: Places, numbers: Matrix) -> Matrix:
+    """One plus the sines and cosines of both columns of each pair."""
+    centre, scale, angular = (b.double().numpy() for b in (places.centre, places.scale, places.angular))
+    z = ((numbers[:, places.columns.numpy()] - centre) / scale).clip(-4, 4)
+    each = []
+    for pair in range(len(centre) // 2):
+        way = angular[:, 128 * pair : 128 * pair + 64]
+        phase = z[:, 2 * pair, None] * way[0] + z[:, 2 * pair + 1, None] * way[1]
+        each += [1 + np.sin(phase), 1 + np.cos(phase)]
+    return np.hstack(each)
 
 
 def edges_of(encode: PiecewiseLinear) -> list[Matrix]:

@@ -10,9 +10,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
-from tests.training.encoding.reference import HARD, KINDS, column, fitted, learned, ordinary, tables
+from tests.training.encoding.reference import (
+    HARD,
+    KINDS,
+    column,
+    filled,
+    fitted,
+    learned,
+    ordinary,
+    regions,
+    tables,
+    waves,
+)
 from training.config import EncodingName, Task
-from training.encoding import Encoding, Kind, served
+from training.encoding import Encoding, Kind, fit_encoding, served
+from training.encoding.places import WithPlaces
 from training.errors import ConfigError
 from training.export import export
 from training.loop.groups import groups
@@ -181,3 +193,48 @@ def test_frequencies_do_not_decay() -> None:
 def test_less_than_two_bins_are_refused() -> None:
     with pytest.raises(ConfigError, match="--bins is 1, expected at least 2"):
         fitted("bins", ordinary(), bins=1)
+
+
+def placed(kind: Kind) -> tuple[Encoding, NDArray[np.float32]]:
+    """An encoding that found the pair of a table which lacks values."""
+    table, y = regions()
+    table[::7, 0] = np.nan
+    table[::9, 2] = np.nan
+    generator = torch.Generator().manual_seed(0)
+    return fit_encoding(kind, table, y, "regression", generator, bins=8, most_pairs=2), table
+
+
+@pytest.mark.parametrize("kind", ["bins", "bins-relu"])
+def test_places_pass_beside_bins_and_flags(kind: Kind) -> None:
+    encoding, table = placed(kind)
+    encoded = encoding.encode(encoding.fill(torch.from_numpy(table)))
+    assert isinstance(encoding.encode, WithPlaces)
+    assert encoded.shape[1] == encoding.encoded_width
+    learnt = encoding.learn(encoded)
+    assert learnt.shape[1] == encoding.width
+    # Two flags, and a sine and a cosine of each frequency.
+    assert torch.equal(learnt[:, -130:], encoded[:, -130:])
+
+
+@pytest.mark.parametrize("kind", ["bins", "bins-relu"])
+def test_places_are_the_same_in_onnxruntime(kind: Kind) -> None:
+    encoding, table = placed(kind)
+    module = nn.Sequential(encoding.fill, encoding.encode, served(encoding.learn)).eval()
+    session = onnxruntime.InferenceSession(
+        exported(module, 3).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    raw = np.vstack([table[:40], [[np.nan, np.nan, np.nan], [0, 3e38, -3e38]]]).astype(np.float32)
+    (got,) = session.run(None, {"features": raw})
+    encode = encoding.encode
+    assert isinstance(encode, WithPlaces)
+    expected = run(encoding, raw).detach().numpy()
+    assert got == pytest.approx(expected, abs=2e-4)
+    numbers = filled(encoding, raw)[0]
+    assert got[:, -128:] == pytest.approx(waves(encode.places, numbers), abs=2e-4)
+
+
+@kinds
+def test_no_encoding_looks_for_places_unless_it_is_told_how_many(kind: Kind) -> None:
+    table, y = regions()
+    encoding = fit_encoding(kind, table, y, "regression", torch.Generator().manual_seed(0), bins=8)
+    assert not isinstance(encoding.encode, WithPlaces)

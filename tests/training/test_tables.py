@@ -177,6 +177,22 @@ def test_a_first_line_that_holds_the_target_is_a_header(tmp_path: Path) -> None:
     assert read_table(csv(tmp_path, "2001,2002\n1.5,2.5\n"), "2002").names == ["2001", "2002"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"a" "y"\n"1" 2.5 0\n"2" 3.5 1\n', ["unnamed_0", "a", "y"]),
+        ("a,y\nr1,2.5,0\nr2,3.5,1\n", ["unnamed_0", "a", "y"]),
+        ("a,y\n2.5,0,\n3.5,1,\n", ["a", "y", "unnamed_2"]),
+    ],
+)
+def test_rows_may_have_a_field_more_than_the_header(tmp_path: Path, text: str, names: list[str]) -> None:
+    table = read_table(csv(tmp_path, text), "y")
+    assert table.names == names
+    assert table.frame["a"].to_list() == [2.5, 3.5]
+    assert table.frame["y"].to_list() == [0, 1]
+    assert any("rows have a field more than the header" in note for note in table.notes)
+
+
 def test_the_dialect_can_be_given(tmp_path: Path) -> None:
     path = csv(tmp_path, "made by hand\n1,2,x|a\n3,4,y|b\n")
     reading = Reading(delimiter="|", header=False, columns=("n", "y"), skip_lines=1)

@@ -151,6 +151,9 @@ def _notes(path: Path, dialect: Dialect, reading: Reading) -> list[str]:
     if dialect.delimiter != "," and reading.delimiter is None:
         name = {"\t": "tabs", BLANKS: "blanks"}.get(dialect.delimiter, repr(dialect.delimiter))
         notes.append(f"{path.name}: fields are separated by {name}")
+    if dialect.completed:
+        place = "first" if not dialect.first[0] else "last"
+        notes.append(f"{path.name}: rows have a field more than the header: the {place} has no name")
     if not dialect.header and not reading.columns and reading.header is None:
         last = len(dialect.first) - 1
         notes.append(

@@ -35,6 +35,7 @@ class Dialect:
     Attributes:
         skipped: the lines at the start that are no rows.
         first: the fields of the first line after them.
+        completed: whether a name was put to those of the header, as each row has a field more.
     """
 
     delimiter: str
@@ -42,6 +43,7 @@ class Dialect:
     skipped: tuple[str, ...]
     first: tuple[str, ...]
     header: bool
+    completed: bool = False
 
 
 def sniff(lines: Sequence[str], reading: Reading, target: str | None) -> Dialect:
@@ -56,7 +58,16 @@ def sniff(lines: Sequence[str], reading: Reading, target: str | None) -> Dialect
     rows = [row for row in fields(rest[start:] if count is None else rest, delimiter, quote) if any(row)]
     first = tuple(rows[0]) if rows else ()
     header = _header(rows, reading, target)
-    return Dialect(delimiter, quote, tuple(lines[:start]), first, header)
+    whole = _completed(first, rows[1:]) if header else first
+    return Dialect(delimiter, quote, tuple(lines[:start]), whole, header, whole != first)
+
+
+def _completed(names: tuple[str, ...], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """A header with a name for each field, where all rows have one more: the names of rows, as R writes them,
+    or nothing behind a separator at the end."""
+    if not rows or any(len(row) != len(names) + 1 for row in rows):
+        return names
+    return ("", *names) if any(row[-1] for row in rows) else (*names, "")
 
 
 def fields(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
@@ -98,11 +109,17 @@ def _delimiter(lines: Sequence[str], quote: str) -> str:
         width, share = _regularity(lines, candidate, quote)
         if width > 1 and share >= 0.9:
             return candidate
-    width, share = _regularity(lines, BLANKS, quote)
+    width, share = _regularity(lines[_shorter(lines, quote) :], BLANKS, quote)
     # Blanks are also what text is made of: they separate only where every line agrees and numbers show.
     if width > 1 and share == 1 and any(is_number(f) for f in fields(lines[-1:], BLANKS, quote)[0]):
         return BLANKS
     return max(_CANDIDATES[::-1], key=lambda candidate: _regularity(lines, candidate, quote)[0] > 1)
+
+
+def _shorter(lines: Sequence[str], quote: str) -> int:
+    """1 where the first line has one field less than the second between blanks, as R writes a header."""
+    widths = [len(row) for row in fields(lines[:2], BLANKS, quote)]
+    return int(len(lines) > 2 and len(widths) == 2 and 1 < widths[0] == widths[1] - 1)
 
 
 def _regularity(lines: Sequence[str], delimiter: str, quote: str) -> tuple[int, float]:

@@ -108,6 +108,9 @@ class Certificate(_Record):
     unfolded_float32: RowError
     """The same comparison for the model before folding, in float32: what float32 costs anyway."""
     ratio_of_means: float
+    ratio_deviation: float = 0.0
+    """The standard deviation that the ratio has by chance: few units and few different rows share few
+    roundings."""
     label_agreement: float | None
     """The share of rows whose label equals the float64 label; None for regression."""
     ties: int

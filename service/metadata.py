@@ -122,6 +122,9 @@ class Certificate(_Record):
     """The same comparison for the model before folding, in float32: what float32 costs anyway."""
     ratio_of_means: float
     """Of the two mean errors, where no answer counts as smaller than the median one."""
+    ratio_deviation: float = 0.0
+    """The standard deviation that the ratio has by chance: few units and few different rows share few
+    roundings."""
     label_agreement: float | None
     """The share of rows whose label equals the float64 label; None for regression."""
     ties: int

@@ -8,6 +8,7 @@ precision; it shares no code with `training.folding`.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from service.metadata import Certificate, GoldenRows, RowError, row_errors
 from service.session import Session, Tuning
+from training.ensemble import members
 from training.errors import CertificateError
 from training.held_out import HeldOut
 from training.parameters import Extended, exact_layers, stored_layers
@@ -30,11 +33,17 @@ EPS = float(np.finfo(np.float32).eps)
 KEEP_RATIO = 1.10
 """Folding a shift may not cost more than a tenth of the error that float32 makes anyway: else it is kept."""
 
-MAX_RATIO = 1.50
-"""How much larger the mean error may be than float32's own, or than ε. All parameters are the nearest float32
-of the exact fold, so what is left is chance: all rows share the roundings of few weights. Over networks of
-12 units its deviation is 0.03 to 0.07 on tables of numbers (`make bench-certificate`), and in a trial 0.29 on
-one of texts alone, where few rows differ; an error below ε is that of the answer's own rounding."""
+MAX_RATIO = 1.10
+"""How much larger the mean error may be than float32's own, or than ε, beyond what chance explains; an error
+below ε is that of the answer's own rounding."""
+
+DEVIATIONS = 3.0
+"""What chance explains, in standard deviations of the ratio."""
+
+UNIT_DEVIATION = 0.3
+"""All parameters are the nearest float32 of the exact fold, so what is left is chance: all rows share the
+roundings of few weights. Over networks of n units its deviation was 0.12/√n to 0.28/√n
+for n of 12 and of 96."""
 
 MAX_ULP = 0.5 + 2.0**-10
 """Half a unit is the nearest float32; the slack is for the extended precision of the comparison itself."""
@@ -66,6 +75,16 @@ class Truth:
         plain = run_file(unfolded_file, held_out.arrays(texts=False), optimise=False)
         return cls(predictor, held_out, exact, plain)
 
+    @property
+    def ratio_deviation(self) -> float:
+        """Of the ratio of two mean errors that differ by chance alone: by the roundings that all rows share,
+        and by those of each row, which rows with the same answer have in common."""
+        _, different = np.unique(self.exact, axis=0, return_index=True)
+        errors = _errors(self.float32, self.exact)[different]
+        mean = float(errors.mean())
+        of_rows = 2 * float(errors.var()) / (len(errors) * mean**2) if 0 < mean < math.inf else 0.0
+        return math.sqrt(UNIT_DEVIATION**2 / _units(self.predictor) + of_rows)
+
 
 def certify(path: Path, truth: Truth) -> Certificate:
     """Compare the file with the unfolded predictor; `check` holds the result to its limits.
@@ -86,6 +105,7 @@ def certify(path: Path, truth: Truth) -> Certificate:
         folded=RowError(mean=float(ours.mean()), max=float(ours.max())),
         unfolded_float32=RowError(mean=float(plain.mean()), max=float(plain.max())),
         ratio_of_means=_ratio(_mean_error(outputs, truth.exact), _mean_error(truth.float32, truth.exact)),
+        ratio_deviation=truth.ratio_deviation,
         label_agreement=agreement,
         ties=ties,
         parameters=parameters,
@@ -97,12 +117,14 @@ def check(certificate: Certificate) -> None:
     """Hold a certificate to its limits.
 
     Raises:
-        CertificateError: the file's error is more than `MAX_RATIO` times that of float32, or ε; a label
-            differs beyond ties; or a parameter is not the float32 nearest to the exact fold.
+        CertificateError: the file's error is more than `MAX_RATIO` times that of float32, or ε, and more
+            than chance explains; a label differs beyond ties; or a parameter is not the float32 nearest to
+            the exact fold.
     """
     faults = []
     if costs_too_much(certificate):
-        faults.append(f"its mean error is {certificate.ratio_of_means:.3f} of float32's, limit {MAX_RATIO}")
+        ratio, limit = certificate.ratio_of_means, max_ratio(certificate)
+        faults.append(f"its mean error is {ratio:.3f} of float32's, limit {limit:.3f}")
     if certificate.label_agreement is not None and certificate.label_agreement < 1.0:
         faults.append(f"{1 - certificate.label_agreement:.2%} of its labels differ beyond ties")
     if not certificate.parameters_max_ulp <= MAX_ULP:
@@ -117,9 +139,14 @@ def check(certificate: Certificate) -> None:
 
 def costs_too_much(certificate: Certificate) -> bool:
     """Whether the file errs more than a fold can explain."""
-    error = certificate.folded.mean
-    explained = np.isfinite(error) and certificate.ratio_of_means <= MAX_RATIO
-    return not (explained or error <= MAX_RATIO * EPS)
+    error, limit = certificate.folded.mean, max_ratio(certificate)
+    explained = np.isfinite(error) and certificate.ratio_of_means <= limit
+    return not (explained or error <= limit * EPS)
+
+
+def max_ratio(certificate: Certificate) -> float:
+    """Beyond this the file errs more than float32, and more than chance explains."""
+    return MAX_RATIO + DEVIATIONS * certificate.ratio_deviation
 
 
 def golden_rows(path: Path, held_out: HeldOut, certificate: Certificate) -> GoldenRows:
@@ -141,20 +168,36 @@ def run_file(path: Path, arrays: Sequence[NDArray[Any]], *, optimise: bool = Tru
 
 
 def _mean_error(outputs: NDArray[np.floating], truth: NDArray[np.float64]) -> float:
-    """The mean of max|y − t| / max|t|, where no answer counts as smaller than the median one.
+    return float(_errors(outputs, truth).mean())
+
+
+def _errors(outputs: NDArray[np.floating], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """max|y − t| / max|t| of each row, where no answer counts as smaller than the median one.
 
     Around 0 the quotient has no mean: of a target of either sign a few answers would decide alone.
+
+    Shape: (rows, outputs) twice → (rows,).
     """
     size = np.abs(truth).max(axis=1)
     difference = np.abs(outputs.astype(np.float64) - truth).max(axis=1)
     least = max(float(np.median(size)), float(np.finfo(np.float32).tiny))
-    return float((difference / np.maximum(size, least)).mean())
+    errors: NDArray[np.float64] = difference / np.maximum(size, least)
+    return errors
 
 
 def _ratio(folded: float, unfolded: float) -> float:
     """Defined also when a model is exact."""
     least = float(np.finfo(np.float32).tiny)
     return max(folded, least) / max(unfolded, least)
+
+
+def _units(predictor: Predictor) -> int:
+    """How many sums, or terms of a sum, the narrowest linear layer has; of all members together."""
+    found = [
+        [max(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
+        for network in members(predictor.network)
+    ]
+    return sum(min(widths, default=1) for widths in found)
 
 
 def _compare_labels(

@@ -155,7 +155,10 @@ def certificate_of(own: Predictor, folded: nn.Module) -> Certificate:
     errors = [row_errors(outputs, exact) for outputs in (ours, plain)]
     folded_error, plain_error = (RowError(mean=e.mean(), max=e.max()) for e in errors)
     return certificate(
-        folded=folded_error, unfolded_float32=plain_error, ratio_deviation=truth.ratio_deviation
+        folded=folded_error,
+        unfolded_float32=plain_error,
+        ratio_of_means=_mean_error(ours, exact) / _mean_error(plain, exact),
+        ratio_deviation=truth.ratio_deviation,
     )
 
 
@@ -173,7 +176,8 @@ def test_a_fold_that_errs_a_fifth_more_is_refused_where_that_is_no_chance(seed: 
         own = random_network(13, width, seed)
         found = certificate_of(own, own.network)
         worse = RowError(mean=1.2 * max(found.folded.mean, EPS), max=found.folded.max)
-        assert costs_too_much(found.model_copy(update={"folded": worse})) == refused
+        changes = {"folded": worse, "ratio_of_means": 1.2}
+        assert costs_too_much(found.model_copy(update=changes)) == refused
 
 
 def test_few_different_rows_say_less_than_many(tmp_path: Path) -> None:

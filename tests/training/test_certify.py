@@ -21,6 +21,7 @@ from training.certify import (
     Truth,
     _compare_labels,
     _mean_error,
+    _ratio,
     certify,
     check,
     costs_too_much,
@@ -157,7 +158,7 @@ def certificate_of(own: Predictor, folded: nn.Module) -> Certificate:
     return certificate(
         folded=folded_error,
         unfolded_float32=plain_error,
-        ratio_of_means=_mean_error(ours, exact) / _mean_error(plain, exact),
+        ratio_of_means=_ratio(_mean_error(ours, exact), _mean_error(plain, exact)),
         ratio_deviation=truth.ratio_deviation,
     )
 

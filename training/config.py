@@ -89,6 +89,8 @@ class ModelConfig:
         pairs: how many pairs of columns may be encoded as places on a plane, beside bins; which columns are
             such pairs the training rows tell.
         encoding_rate: times the learning rate, of what the encoding learns.
+        input_dropout: the share of encoded numbers that are left out at each step, in front of the first
+            linear layer.
         hidden: the width of each hidden layer; with `residual` that inside each step, the first the
             shortcut's too.
         residual: steps beside a shortcut, each behind a norm of its own, instead of plain layers.
@@ -114,6 +116,7 @@ class ModelConfig:
     epsilon: float = 1e-3
     momentum: float = 0.1
     dropout: float = 0.1
+    input_dropout: float = 0.0
     log_target: bool = False
     calibrate: bool = True
 
@@ -123,6 +126,8 @@ class ModelConfig:
         _check(bool(self.hidden) or not self.residual, "--residual needs at least one width in --hidden")
         _check(self.epsilon > 0, f"--epsilon is {self.epsilon}, expected a positive number")
         _check(0 <= self.dropout < 1, f"--dropout is {self.dropout}, expected at least 0 and below 1")
+        given = self.input_dropout
+        _check(0 <= given < 1, f"--input-dropout is {given}, expected at least 0 and below 1")
         _check(2 <= self.bins <= 4096, f"--bins is {self.bins}, expected 2 to 4096")
         _check(self.pairs >= 0, f"--pairs is {self.pairs}, expected at least 0")
 

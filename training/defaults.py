@@ -81,6 +81,7 @@ class _Table:
             "encoding_rate": 10.0 if self._few_classes else 5.0,
             "hidden": (512, 512, 512) if self._wide or self._many else (384, 384),
             "dropout": 0.3 if self._wide or self._few_classes else 0.1,
+            "input_dropout": 0.1 if self._wide else 0.0,
             "residual": self.several and not self._wide and not self._many,
         }
 
@@ -95,7 +96,7 @@ class _Table:
             "weight_decay": 0.01 if self._few_classes else 0.2,
             "warm_up": 0.05,
             "ema": 0.995,
-            "mixup": self._mixup(chosen),
+            "mixup": self._mixup(),
         }
 
     def _epochs(self, batch_size: int) -> int:
@@ -113,9 +114,7 @@ class _Table:
             return 15
         return 60 if self.rows < 16_000 else 40
 
-    def _mixup(self, epochs: int) -> float:
-        if self._wide:
-            return 0.1 if epochs > 20 else 0.0
-        if self._many:
+    def _mixup(self) -> float:
+        if self._wide or self._many:
             return 0.0
         return 0.3 if self.classes or self.rows < MIXED else 0.0

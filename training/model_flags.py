@@ -40,6 +40,10 @@ Dropout = Annotated[float | None, typer.Option(help="share of units dropped in t
 LogTarget = Annotated[bool, typer.Option("--log-target", help="learn the logarithm of the target")]
 Calibrate = Annotated[bool, typer.Option(help="choose a temperature of the logits on validation rows")]
 
+InputDropout = Annotated[
+    float | None, typer.Option(help="share of encoded numbers left out in training [0, wide: 0.1]")
+]
+
 FLAGS: Flags = {
     "encoding": (Encoding, None),
     "bins": (Bins, None),
@@ -54,6 +58,7 @@ FLAGS: Flags = {
     "momentum": (Momentum, None),
     "batch_norm": (BatchNorm, True),
     "dropout": (Dropout, None),
+    "input_dropout": (InputDropout, None),
     "log_target": (LogTarget, False),
     "calibrate": (Calibrate, True),
 }

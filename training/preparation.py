@@ -93,6 +93,8 @@ class Preparation:
         if self.encoding is not None:
             before = {} if self.ahead else {"encode": self.encoding.encode}
             before["learn"] = begun(self.encoding.learn, generator(seed, "encoding"))
+            if config.input_dropout:
+                before["drop"] = nn.Dropout(config.input_dropout)
         return build_network(
             config,
             splits.outputs,

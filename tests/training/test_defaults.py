@@ -47,6 +47,12 @@ def test_places_are_looked_for_unless_the_table_is_wide_or_somebody_says_how_man
     assert of(5000, pairs=0).model.pairs == 0
 
 
+def test_wide_tables_leave_numbers_out_and_mix_no_rows() -> None:
+    wide, narrow = of(5000, WIDE + 1), of(5000)
+    assert (wide.model.input_dropout, narrow.model.input_dropout) == (0.1, 0.0)
+    assert (wide.loop.mixup, narrow.loop.mixup) == (0.0, 0.3)
+
+
 @pytest.mark.parametrize(
     ("rows", "numbers", "residual"), [(1000, 3, True), (1000, WIDE + 1, False), (MANY, 3, False)]
 )

@@ -22,6 +22,9 @@ FLOOR = 0.1
 """The least scale in a wide table, as a share of the median one. A pixel that is black but in a few pictures
 would otherwise have values of a hundred deviations."""
 
+FILLED = 0.9
+"""A column fills the span of all columns when its own range is so much of it."""
+
 NORMAL_IQR = 1.349
 """The interquartile range of the normal distribution, in standard deviations."""
 
@@ -35,13 +38,29 @@ class Scales:
 
 
 def standard_scales(columns: Iterable[NDArray[np.float64]]) -> Scales:
-    """Mean and standard deviation; 1 for a constant column, in a wide table at least `FLOOR` · median."""
-    measured = np.array([(_centre(values, values.mean()), _deviation(values)) for values in columns])
-    centre, deviation = measured.T
-    positive = deviation[deviation > 0]
-    floor = FLOOR * float(np.median(positive)) if len(deviation) > WIDE and len(positive) else 0.0
-    scale = np.maximum(deviation, floor)
+    """Mean and standard deviation; 1 for a constant column.
+
+    In a wide table a scale is at least `FLOOR` · the median one. Where its columns have one unit, as the
+    pixels of a picture have, all have one scale: the root of the mean variance.
+    """
+    measured = np.array([_of_standard(values) for values in columns])
+    centre, deviation, low, high = measured.T
+    scale, varies = deviation, deviation > 0
+    if len(deviation) > WIDE and varies.any():
+        positive = deviation[varies]
+        scale = np.maximum(deviation, FLOOR * float(np.median(positive)))
+        if _have_one_unit(low[varies], high[varies]):
+            scale = np.full_like(deviation, np.sqrt((positive**2).mean()))
     return Scales(centre, np.where(scale < TINY, 1.0, scale))
+
+
+def _of_standard(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    return _centre(values, values.mean()), _deviation(values), values.min(), values.max()
+
+
+def _have_one_unit(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    """Whether most columns fill the span of all of them."""
+    return bool(np.median(high - low) >= FILLED * (high.max() - low.min()))
 
 
 def robust_scales(columns: Iterable[NDArray[np.float64]]) -> Scales:

@@ -65,6 +65,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         epsilon: float | None = None,
         momentum: float | None = None,
         dropout: float | None = None,
+        input_dropout: float | None = None,
         calibrate: bool | None = None,
         epochs: int | None = None,
         batch_size: int | Literal["full"] | None = None,
@@ -101,6 +102,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.epsilon = epsilon
         self.momentum = momentum
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.calibrate = calibrate
         self.epochs = epochs
         self.batch_size = batch_size

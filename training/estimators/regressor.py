@@ -65,6 +65,7 @@ class MLPRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         epsilon: float | None = None,
         momentum: float | None = None,
         dropout: float | None = None,
+        input_dropout: float | None = None,
         log_target: bool | None = None,
         epochs: int | None = None,
         batch_size: int | Literal["full"] | None = None,
@@ -100,6 +101,7 @@ class MLPRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         self.epsilon = epsilon
         self.momentum = momentum
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.log_target = log_target
         self.epochs = epochs
         self.batch_size = batch_size

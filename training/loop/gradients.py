@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
@@ -33,22 +34,24 @@ class Gradients:
         listened = any(
             m._forward_hooks or m._forward_pre_hooks or m._backward_hooks for m in self._network.modules()
         )
-        self._stack = None
-        if whole_batches and not listened:
-            layers, self._has_front = self._parts()
+        self._stack, self._has_front = None, False
+        if not whole_batches or listened:
+            return
+        for layers, has_front in self._parts():
             self._optimiser.forget_gradients({p for layer in layers for p in layer.parameters()})
-            self._stack = Stack.of(layers, self._precision)
+            self._stack, self._has_front = Stack.of(layers, self._precision), has_front
+            if self._stack is not None:
+                return
 
-    def _parts(self) -> tuple[list[nn.Module], bool]:
-        """What a stack might pass, and whether a front comes before it that autograd has to follow."""
+    def _parts(self) -> Iterator[tuple[list[nn.Module], bool]]:
+        """What a stack might pass, the longest first, and whether autograd follows a front before it."""
         network = self._network
         if type(network) is nn.Sequential:
-            return [layer for layer in network._modules.values() if layer], False
-        if type(network) is not Network:
-            return [], False
-        layers, rest = list(network.layers()), list(network.named_rest().values())
-        is_plain = self._mixing is None and len(layers) == len(rest) + 1
-        return (layers, False) if is_plain else (rest, True)
+            yield [layer for layer in network._modules.values() if layer], False
+        if type(network) is Network:
+            if self._mixing is None and not network.has_categories:
+                yield list(network.layers()), False
+            yield list(network.named_rest().values()), True
 
     @property
     def needs_autograd(self) -> bool:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from training.config import Precision
 from training.loop.products import Linear, LinearInBfloat16, fits_bfloat16, held
-from training.model import BatchNorm, Residual
+from training.model import BatchNorm, Residual, Standardiser
 
 kernels = torch.ops.aten
 
@@ -124,6 +124,19 @@ class _BatchNorm:
         return gradient
 
 
+class _Standardise:
+    """In front of all others; it has no parameters."""
+
+    def __init__(self, layer: Standardiser) -> None:
+        self._mean, self._scale = layer.mean, layer.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self._mean).div_(self._scale)
+
+    def backward(self, gradient: Tensor, *, further: bool) -> Tensor:
+        return gradient / self._scale if further else gradient
+
+
 class _Activation:
     """By a kernel forward, and one backward that sees what came in or what came out."""
 
@@ -196,6 +209,7 @@ def _gelu(layer: nn.GELU) -> Step:
 
 _STEPS: dict[type[nn.Module], Callable[[Any], Step | None]] = {
     nn.Linear: Linear,
+    Standardiser: _Standardise,
     BatchNorm: _norm,
     nn.ReLU: lambda _: _Relu(),
     nn.Tanh: lambda _: _Activation(torch.tanh, kernels.tanh_backward.default),

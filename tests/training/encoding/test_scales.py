@@ -19,9 +19,22 @@ def test_a_constant_column_has_scale_1() -> None:
 
 
 def test_in_a_wide_table_a_nearly_constant_column_is_not_blown_up() -> None:
-    columns = [np.array([0.0, 2.0])] * 100 + [np.array([0.0, 1e-3]), np.zeros(2)]
-    assert standard_scales(columns).scale[-2:] == pytest.approx([0.1, 0.1])
+    columns = [np.array([0.0, 2.0 * 4 ** (j % 3)]) for j in range(100)] + [np.array([0.0, 1e-3]), np.zeros(2)]
+    assert standard_scales(columns).scale[-2:] == pytest.approx([0.4, 0.4])
     assert standard_scales(columns[2:]).scale[-2:] == pytest.approx([5e-4, 1.0])
+
+
+def test_columns_of_one_unit_in_a_wide_table_have_one_scale() -> None:
+    draws = np.random.default_rng(0)
+    pixels = draws.integers(0, 256, (200, 150)).astype(float)
+    pixels[:, :30] *= draws.random((200, 30)) < 0.02
+    pixels[:, 0] = 0
+    scale = standard_scales(pixels.T).scale
+    variances = pixels.var(0)
+    assert scale == pytest.approx(np.full(150, np.sqrt(variances[variances > 0].mean())))
+    assert len(set(standard_scales(pixels[:, 50:].T).scale)) == 100
+    other_units = pixels * 10.0 ** (np.arange(150) % 3)
+    assert len(set(standard_scales(other_units.T).scale)) > 100
 
 
 def test_a_wide_table_of_constants_has_scale_1() -> None:

@@ -14,7 +14,7 @@ from training.loop.gradients import Gradients
 from training.loop.losses import Loss
 from training.loop.optimisers import Optimiser
 from training.loop.stack import Stack
-from training.model import Network, build_core, build_network
+from training.model import Network, Standardiser, build_core, build_network
 
 ROWS, INPUTS = 53, 5
 
@@ -127,6 +127,18 @@ def test_encodings_and_categories_in_front_are_left_to_autograd(mixup: float) ->
     for name, parameter in twin.named_parameters():
         assert parameter.grad is not None
         assert np.allclose(ours[name].numpy(), parameter.grad.numpy(), rtol=1e-4, atol=1e-7), name
+
+
+def test_standardised_numbers_are_passed_without_autograd_from_the_first_layer_on() -> None:
+    standard = Standardiser(np.linspace(-1, 1, INPUTS), np.linspace(0.5, 2, INPUTS))
+    before = {"learn": standard, "drop": nn.Dropout(0.2)}
+    draws = torch.Generator().manual_seed(0)
+    network = build_network(ModelConfig(hidden=(24, 17)), 1, draws, before=before, width=INPUTS).train()
+    options = LoopConfig()
+    gradients = Gradients(network, Loss("regression"), options, Optimiser(network, options))
+    gradients.look(whole_batches=True)
+    assert not gradients.needs_autograd
+    check(network, data(1), Loss("regression"), bits=True)
 
 
 class Unknown(nn.Module):

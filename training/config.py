@@ -88,6 +88,7 @@ class ModelConfig:
         bins: of each of the two kinds that a piecewise linear encoding unites, by quantiles and by a tree.
         pairs: how many pairs of columns may be encoded as places on a plane, beside bins; which columns are
             such pairs the training rows tell.
+        shared_scale: whether `standard` has one scale for all columns where a wide table has one unit.
         encoding_rate: times the learning rate, of what the encoding learns.
         input_dropout: the share of encoded numbers that are left out at each step, in front of the first
             linear layer.
@@ -106,6 +107,7 @@ class ModelConfig:
     encoding: EncodingKind = "standard"
     bins: int = 64
     pairs: int = 0
+    shared_scale: bool = False
     encoding_rate: float = 5.0
     hidden: tuple[int, ...] = (256, 128)
     activation: Activation = "relu"

@@ -20,6 +20,9 @@ MIXED = 20_000
 PAIRS = 2
 """How many pairs of columns may be places on a plane: where a trip begins and where it ends."""
 
+LONG = 20
+"""Epochs of a wide table; a longer run leaves numbers out, and its columns share a scale."""
+
 FEWEST_STEPS = {"classification": 1500, "regression": 3000}
 """Small tables get as many epochs as make about so many steps."""
 
@@ -41,12 +44,12 @@ def recipe_for(config: RunConfig, splits: Splits) -> Recipe:
     asked = dict(config.model)
     if asked.get("encoding") == "auto":
         del asked["encoding"]
-    chosen = table.model()
+    epochs = config.loop.get("epochs")
+    chosen = table.model(epochs)
     if "hidden" in asked:
         # Widths that are asked for are those of plain layers, unless more is said.
         del chosen["residual"]
     model = ModelConfig(**{**chosen, **asked})
-    epochs = config.loop.get("epochs")
     return Recipe(model, LoopConfig(**{**table.loop(epochs), **config.loop}))
 
 
@@ -73,15 +76,17 @@ class _Table:
         """A narrow classification of less than many rows: it overfits soonest."""
         return self.classes and not self._wide and not self._many
 
-    def model(self) -> dict[str, Any]:
-        """The network."""
+    def model(self, epochs: int | None) -> dict[str, Any]:
+        """The network; `epochs` where they are asked for."""
+        long = self._wide and (epochs or self._usual_epochs()) > LONG
         return {
             "encoding": "standard" if self._wide else "bins-relu",
             "pairs": 0 if self._wide else PAIRS,
             "encoding_rate": 10.0 if self._few_classes else 5.0,
             "hidden": (512, 512, 512) if self._wide or self._many else (384, 384),
             "dropout": 0.3 if self._wide or self._few_classes else 0.1,
-            "input_dropout": 0.1 if self._wide else 0.0,
+            "shared_scale": long,
+            "input_dropout": 0.1 if long else 0.0,
             "residual": self.several and not self._wide and not self._many,
         }
 
@@ -107,7 +112,7 @@ class _Table:
 
     def _usual_epochs(self) -> int:
         if self._wide:
-            return 20
+            return LONG
         if self._many:
             return 30
         if self.classes:

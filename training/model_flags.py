@@ -18,6 +18,10 @@ Bins = Annotated[int | None, typer.Option(help="bins by quantiles and by a tree,
 Pairs = Annotated[
     int | None, typer.Option(help="of columns that may be places, as latitude and longitude are [2]")
 ]
+SharedScale = Annotated[
+    bool | None,
+    typer.Option(help="one scale where over 100 columns have one unit [in runs of over 20 epochs]"),
+]
 EncodingRate = Annotated[
     float | None, typer.Option(help="times the rate, of what the encoding learns [5, or 10]")
 ]
@@ -37,17 +41,17 @@ Epsilon = Annotated[float | None, typer.Option(help="added to the variance [1e-3
 Momentum = Annotated[float | None, typer.Option(help="of the newest batch in running statistics [0.1]")]
 BatchNorm = Annotated[bool, typer.Option(help="normalise the hidden layers")]
 Dropout = Annotated[float | None, typer.Option(help="share of units dropped in training [0.1 or 0.3]")]
+InputDropout = Annotated[
+    float | None, typer.Option(help="share of encoded numbers left out in training [0; 0.1 of some]")
+]
 LogTarget = Annotated[bool, typer.Option("--log-target", help="learn the logarithm of the target")]
 Calibrate = Annotated[bool, typer.Option(help="choose a temperature of the logits on validation rows")]
-
-InputDropout = Annotated[
-    float | None, typer.Option(help="share of encoded numbers left out in training [0, wide: 0.1]")
-]
 
 FLAGS: Flags = {
     "encoding": (Encoding, None),
     "bins": (Bins, None),
     "pairs": (Pairs, None),
+    "shared_scale": (SharedScale, None),
     "encoding_rate": (EncodingRate, None),
     "hidden": (Hidden, None),
     "activation": (Activation, None),

@@ -123,6 +123,7 @@ def _encoding(splits: Splits, y: NDArray[Any], recipe: Recipe) -> Encoding:
         generator(recipe.loop.seed, "encoding"),
         bins=config.bins,
         most_pairs=config.pairs,
+        shared_scale=config.shared_scale,
     )
     if not any(column.missing for column in splits.numeric_columns):
         encoding = replace(encoding, fill=Fill(encoding.fill.values.numpy(), accepts_missing=False))

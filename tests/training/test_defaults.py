@@ -47,10 +47,19 @@ def test_places_are_looked_for_unless_the_table_is_wide_or_somebody_says_how_man
     assert of(5000, pairs=0).model.pairs == 0
 
 
-def test_wide_tables_leave_numbers_out_and_mix_no_rows() -> None:
-    wide, narrow = of(5000, WIDE + 1), of(5000)
-    assert (wide.model.input_dropout, narrow.model.input_dropout) == (0.1, 0.0)
-    assert (wide.loop.mixup, narrow.loop.mixup) == (0.0, 0.3)
+@pytest.mark.parametrize(
+    ("numbers", "epochs", "long"),
+    [(WIDE + 1, None, False), (WIDE + 1, 20, False), (WIDE + 1, 21, True), (3, 50, False)],
+)
+def test_long_runs_of_wide_tables_leave_numbers_out_and_share_a_scale(
+    numbers: int, epochs: int | None, long: bool
+) -> None:
+    splits = load(DataConfig("wine"), 0)
+    loop = {} if epochs is None else {"epochs": epochs}
+    found = recipe_for(RunConfig(DataConfig("wine"), "x", {}, loop), _sized(splits, 5000, numbers))
+    assert found.model.input_dropout == (0.1 if long else 0.0)
+    assert found.model.shared_scale is long
+    assert found.loop.mixup == (0.0 if numbers > WIDE else 0.3)
 
 
 @pytest.mark.parametrize(

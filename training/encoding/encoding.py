@@ -76,6 +76,7 @@ def fit_encoding(
     *,
     bins: int = 64,
     most_pairs: int = 0,
+    shared_scale: bool = False,
 ) -> Encoding:
     """An encoding that has seen the training rows. A column that never has a value counts as 0.
 
@@ -85,6 +86,7 @@ def fit_encoding(
         generator: draws the weights of what learns.
         bins: leaves of each column's tree, and as many quantile bins.
         most_pairs: how many pairs of columns may be places, beside bins.
+        shared_scale: whether `standard` has one scale where a wide table has one unit.
 
     Shape: numeric (rows, columns), y (rows,).
 
@@ -93,7 +95,7 @@ def fit_encoding(
     """
     if bins < 2:
         raise ConfigError(f"--bins is {bins}, expected at least 2")
-    return _WAYS[kind](_TrainingRows(numeric, y, task, generator, bins, most_pairs))
+    return _WAYS[kind](_TrainingRows(numeric, y, task, generator, bins, most_pairs, shared_scale))
 
 
 def served(learn: nn.Module) -> nn.Module:
@@ -129,6 +131,7 @@ class _TrainingRows:
     generator: torch.Generator
     bins: int
     most_pairs: int
+    shared_scale: bool
 
     @cached_property
     def flagged(self) -> list[int]:
@@ -150,7 +153,8 @@ class _TrainingRows:
 
 
 def _standard(rows: _TrainingRows) -> Encoding:
-    scales, flags = standard_scales(rows.values()), np.zeros(len(rows.flagged))
+    scales = standard_scales(rows.values(), shared=rows.shared_scale)
+    flags = np.zeros(len(rows.flagged))
     fill = Fill(_rounded(scales.centre), rows.flagged)
     learn = Standardiser(np.append(scales.centre, flags), np.append(scales.scale, flags + 1))
     return Encoding(fill, nn.Identity(), learn, fill.width)

@@ -37,11 +37,14 @@ class Scales:
     scale: NDArray[np.float64]
 
 
-def standard_scales(columns: Iterable[NDArray[np.float64]]) -> Scales:
+def standard_scales(columns: Iterable[NDArray[np.float64]], *, shared: bool = False) -> Scales:
     """Mean and standard deviation; 1 for a constant column.
 
-    In a wide table a scale is at least `FLOOR` · the median one. Where its columns have one unit, as the
-    pixels of a picture have, all have one scale: the root of the mean variance.
+    In a wide table a scale is at least `FLOOR` · the median one.
+
+    Args:
+        shared: where the columns of a wide table have one unit, as the pixels of a picture have, all have one
+            scale: the root of the mean variance.
     """
     measured = np.array([_of_standard(values) for values in columns])
     centre, deviation, low, high = measured.T
@@ -49,7 +52,7 @@ def standard_scales(columns: Iterable[NDArray[np.float64]]) -> Scales:
     if len(deviation) > WIDE and varies.any():
         positive = deviation[varies]
         scale = np.maximum(deviation, FLOOR * float(np.median(positive)))
-        if _have_one_unit(low[varies], high[varies]):
+        if shared and _have_one_unit(low[varies], high[varies]):
             scale = np.full_like(deviation, np.sqrt((positive**2).mean()))
     return Scales(centre, np.where(scale < TINY, 1.0, scale))
 

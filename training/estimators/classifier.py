@@ -55,6 +55,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         encoding: EncodingName | None = None,
         bins: int | None = None,
         pairs: int | None = None,
+        shared_scale: bool | None = None,
         encoding_rate: float | None = None,
         hidden: int | Sequence[int] | None = None,
         activation: Activation | None = None,
@@ -92,6 +93,7 @@ class MLPClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         self.encoding = encoding
         self.bins = bins
         self.pairs = pairs
+        self.shared_scale = shared_scale
         self.encoding_rate = encoding_rate
         self.hidden = hidden
         self.activation = activation

@@ -29,12 +29,12 @@ def test_columns_of_one_unit_in_a_wide_table_have_one_scale() -> None:
     pixels = draws.integers(0, 256, (200, 150)).astype(float)
     pixels[:, :30] *= draws.random((200, 30)) < 0.02
     pixels[:, 0] = 0
-    scale = standard_scales(pixels.T).scale
+    scale = standard_scales(pixels.T, shared=True).scale
     variances = pixels.var(0)
     assert scale == pytest.approx(np.full(150, np.sqrt(variances[variances > 0].mean())))
-    assert len(set(standard_scales(pixels[:, 50:].T).scale)) == 100
+    assert len(set(standard_scales(pixels[:, 50:].T, shared=True).scale)) == 100
     other_units = pixels * 10.0 ** (np.arange(150) % 3)
-    assert len(set(standard_scales(other_units.T).scale)) > 100
+    assert len(set(standard_scales(other_units.T, shared=True).scale)) > 100
 
 
 def test_a_wide_table_of_constants_has_scale_1() -> None:

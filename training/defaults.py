@@ -78,7 +78,7 @@ class _Table:
 
     def model(self, epochs: int | None) -> dict[str, Any]:
         """The network; `epochs` where they are asked for."""
-        long = self._wide and (epochs or self._usual_epochs()) > LONG
+        long = self._wide and (epochs or self._epochs()) > LONG
         return {
             "encoding": "standard" if self._wide else "bins-relu",
             "pairs": 0 if self._wide else PAIRS,
@@ -92,11 +92,9 @@ class _Table:
 
     def loop(self, epochs: int | None) -> dict[str, Any]:
         """The loop; `epochs` where they are asked for."""
-        size = 512 if self._many and not self._wide else None
-        chosen = epochs or self._epochs(LoopConfig(batch_size=size).batch_size_for(self.rows))
         return {
-            "batch_size": size,
-            "epochs": chosen,
+            "batch_size": self._batch_size,
+            "epochs": epochs or self._epochs(),
             "learning_rate": 0.005,
             "weight_decay": 0.01 if self._few_classes else 0.2,
             "warm_up": 0.05,
@@ -104,10 +102,14 @@ class _Table:
             "mixup": self._mixup(),
         }
 
-    def _epochs(self, batch_size: int) -> int:
+    @property
+    def _batch_size(self) -> int | None:
+        return 512 if self._many and not self._wide else None
+
+    def _epochs(self) -> int:
         usual = self._usual_epochs()
         fewest = FEWEST_STEPS["classification" if self.classes else "regression"]
-        steps = -(-self.rows // batch_size)
+        steps = -(-self.rows // LoopConfig(batch_size=self._batch_size).batch_size_for(self.rows))
         return max(usual, min(MOST_EPOCHS, -(-fewest // steps)))
 
     def _usual_epochs(self) -> int:

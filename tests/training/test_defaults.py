@@ -48,15 +48,18 @@ def test_places_are_looked_for_unless_the_table_is_wide_or_somebody_says_how_man
 
 
 @pytest.mark.parametrize(
-    ("numbers", "epochs", "long"),
-    [(WIDE + 1, None, False), (WIDE + 1, 20, False), (WIDE + 1, 21, True), (3, 50, False)],
+    ("rows", "numbers", "epochs", "long"),
+    [
+        *((50_000, WIDE + 1, None, False), (500, WIDE + 1, None, True)),
+        *((5000, WIDE + 1, 20, False), (5000, WIDE + 1, 21, True), (5000, 3, 50, False)),
+    ],
 )
 def test_long_runs_of_wide_tables_leave_numbers_out_and_share_a_scale(
-    numbers: int, epochs: int | None, long: bool
+    rows: int, numbers: int, epochs: int | None, long: bool
 ) -> None:
     splits = load(DataConfig("wine"), 0)
     loop = {} if epochs is None else {"epochs": epochs}
-    found = recipe_for(RunConfig(DataConfig("wine"), "x", {}, loop), _sized(splits, 5000, numbers))
+    found = recipe_for(RunConfig(DataConfig("wine"), "x", {}, loop), _sized(splits, rows, numbers))
     assert found.model.input_dropout == (0.1 if long else 0.0)
     assert found.model.shared_scale is long
     assert found.loop.mixup == (0.0 if numbers > WIDE else 0.3)
